@@ -1,0 +1,217 @@
+"""Every setting of every process, read from `ORDERWIRE_*` variables and from files named by `ORDERWIRE_*_FILE`."""
+
+import difflib
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from app.kernel.state_folder import StateFolder
+
+PREFIX = "ORDERWIRE_"
+SECRET_LENGTH_MIN = 32
+# Passwords and keys that stand in examples all over the world; nothing that guards real orders may use one.
+_EXPECTED = {"int_parsing": "a whole number", "float_parsing": "a number", "bool_parsing": "true or false"}
+WELL_KNOWN_SECRETS = frozenset(
+    {"", "admin", "change-me", "changeme", "default", "development", "orderwire", "password", "postgres", "secret"}
+)
+
+
+class Misconfigured(Exception):
+    """The settings cannot be used; every problem is one sentence that names the variable and the remedy."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Settings(BaseSettings):
+    """What an operator may set.  `Settings()` reads the environment; keyword arguments win over it.
+
+    Raises Misconfigured with all problems at once.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
+
+    environment: Literal["development", "production"] = "development"
+    database_url: str | None = Field(default=None, repr=False, description="PostgreSQL 15 or newer; unset: embedded")
+    redis_url: str | None = Field(default=None, repr=False, description="Redis or Valkey; unset: embedded")
+    secret_key: SecretStr | None = Field(default=None, description="Cursor and token keys are derived from it")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535, description="0 takes any free port")
+    state_dir: Path = Field(default=Path(".orderwire"), description="Embedded stores and the development secret")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+    read_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
+    call_pool_size: Annotated[int, Field(ge=1, le=64, description="Connections of one-call writes")] = 6
+    lock_timeout_seconds: Annotated[float, Field(gt=0)] = 2.0
+    statement_timeout_seconds: Annotated[float, Field(gt=0)] = 5.0
+    idle_in_transaction_seconds: Annotated[float, Field(gt=0)] = 10.0
+
+    body_bytes_max: Annotated[int, Field(ge=1024)] = 256 * 1024
+    document_tokens_max: Annotated[int, Field(ge=100)] = 2000
+    execution_seconds_max: Annotated[float, Field(gt=0)] = 10.0
+    socket_operations_max: Annotated[int, Field(ge=1)] = 100
+    socket_init_seconds: Annotated[float, Field(gt=0)] = 10.0
+    socket_ping_seconds: Annotated[float, Field(gt=0)] = 20.0
+    introspection: bool = True
+    explorer: bool = Field(default=True, description="Serve GraphiQL at /graphiql")
+
+    drain_seconds: Annotated[float, Field(ge=0, description="How long a stopping process lets work finish")] = 10.0
+    event_retention_days: Annotated[int, Field(ge=1)] = 30
+    idempotency_retention_days: Annotated[int, Field(ge=1)] = 30
+    customer_token_seconds: Annotated[int, Field(ge=60)] = 600
+    public_url: str | None = Field(default=None, description="Where clients reach the API; unset: host and port")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as refused:
+            raise Misconfigured([_sentence(error) for error in refused.errors()]) from None
+
+    @field_validator("database_url")
+    @classmethod
+    def _names_a_postgresql(cls, url: str | None) -> str | None:
+        """One spelling of the scheme, so that no reader has to know SQLAlchemy's and asyncpg's."""
+        if url is None:
+            return None
+        scheme, separator, rest = url.partition("://")
+        if not separator or scheme not in {"postgresql", "postgres", "postgresql+asyncpg"} or not _parses(url):
+            raise _refused(
+                "is not an address of a PostgreSQL server", "set it to postgresql://user:password@host:5432/name"
+            )
+        return f"postgresql://{rest}"
+
+    @field_validator("redis_url")
+    @classmethod
+    def _names_a_redis(cls, url: str | None) -> str | None:
+        if url is not None and (not _parses(url) or urlsplit(url).scheme not in {"redis", "rediss", "unix"}):
+            raise _refused("is not an address of a Redis server", "set it to redis://:password@host:6379/0")
+        return url
+
+    @field_validator("state_dir")
+    @classmethod
+    def _stays_where_it_is(cls, folder: Path) -> Path:
+        return folder.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _fits_production(self) -> Self:
+        """Production keeps its data on stores of its own and its keys to itself."""
+        if self.environment == "production" and (problems := list(self._production_problems())):
+            raise PydanticCustomError("orderwire_production", "{problems}", {"problems": "\n".join(problems)})
+        return self
+
+    def _production_problems(self) -> list[str]:
+        problems = [
+            f"{PREFIX}{name} is not set, and production does not run on embedded stores: "
+            f"set it to the address of a {kind} you operate."
+            for name, url, kind in (
+                ("DATABASE_URL", self.database_url, "PostgreSQL server"),
+                ("REDIS_URL", self.redis_url, "Redis or Valkey server"),
+            )
+            if url is None
+        ]
+        if self.database_url and urlsplit(self.database_url).password in WELL_KNOWN_SECRETS:
+            problems.append(
+                f"{PREFIX}DATABASE_URL holds a default password, which production refuses: "
+                "give the database user a password of its own."
+            )
+        key = self.secret_key.get_secret_value() if self.secret_key else None
+        remedy = "set it to the output of `openssl rand -hex 32`, the same for every process."
+        if key is None:
+            problems.append(f"{PREFIX}SECRET_KEY is not set, and production has no default: {remedy}")
+        elif len(key) < SECRET_LENGTH_MIN or len(set(key)) < 10 or key.lower() in WELL_KNOWN_SECRETS:
+            problems.append(f"{PREFIX}SECRET_KEY is a default or easily guessed, which production refuses: {remedy}")
+        return problems
+
+    @property
+    def signing_secret(self) -> str:
+        """The secret that keys are derived from: the one set, else one made once and kept in the state folder."""
+        if self.secret_key is not None:
+            return self.secret_key.get_secret_value()
+        return StateFolder(self.state_dir).claimed().remembered("secret", lambda: secrets.token_hex(32))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, _NamedFiles(settings_cls), env_settings
+
+
+class _NamedFiles(PydanticBaseSettingsSource):
+    """Values from the files that `ORDERWIRE_<NAME>_FILE` name, as orchestrators mount secrets."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError("the whole source is read at once")
+
+    def __call__(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        for name in self.settings_cls.model_fields:
+            variable = f"{PREFIX}{name.upper()}"
+            path = os.environ.get(f"{variable}_FILE")
+            if not path:
+                continue
+            if os.environ.get(variable):
+                problems.append(f"{variable} and {variable}_FILE are both set: unset one of them.")
+                continue
+            try:
+                values[name] = Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as unreadable:
+                reason = getattr(unreadable, "strerror", None) or "not UTF-8 text"
+                problems.append(
+                    f"{variable}_FILE names {path}, which cannot be read ({reason}): "
+                    "name a file that this user may read."
+                )
+        if problems:
+            raise Misconfigured(problems)
+        return values
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """One sentence for every `ORDERWIRE_*` variable that no setting reads: most often a typing error."""
+    known = {f"{PREFIX}{name.upper()}{end}" for name in Settings.model_fields for end in ("", "_FILE")}
+    sentences = []
+    for variable in sorted(environment):
+        if variable.startswith(PREFIX) and variable not in known:
+            close = difflib.get_close_matches(variable, known, n=1)
+            remedy = f"did you mean {close[0]}?" if close else "unset it, or see docs/operating.md for the names."
+            sentences.append(f"{variable} is set but no setting has that name: {remedy}")
+    return sentences
+
+
+def _parses(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+
+
+def _refused(what: str, remedy: str) -> PydanticCustomError:
+    return PydanticCustomError("orderwire_setting", "{what}: {remedy}", {"what": what, "remedy": remedy})
+
+
+def _sentence(error: Any) -> str:
+    """The problem as an operator reads it: variable, what is wrong, what to do; never the value of a secret."""
+    if error["type"] == "orderwire_production":
+        return str(error["ctx"]["problems"])
+    variable = f"{PREFIX}{str(error['loc'][0]).upper()}" if error["loc"] else "The settings"
+    if error["type"] == "orderwire_setting":
+        return f"{variable} {error['ctx']['what']}: {error['ctx']['remedy']}."
+    expected = _EXPECTED.get(error["type"]) or str(error["msg"]).removeprefix("Input should be ")
+    if expected.startswith(("greater", "less")):
+        expected = f"a value {expected}"
+    return f"{variable} is {error['input']!r}: set it to {expected}."

@@ -1,0 +1,83 @@
+"""The one folder on disk that Orderwire calls its own, recognised by a marker file."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+MARKER = "ORDERWIRE"
+_MARKER_TEXT = "This folder belongs to Orderwire. `orderwire dev --fresh` clears it.\n"
+
+
+class StateFolderRefused(Exception):
+    """The folder cannot be used as it is; the message says why and what to do."""
+
+
+class StateFolder:
+    """A folder that may be filled and cleared, because its marker says that it is ours."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+
+    @property
+    def is_ours(self) -> bool:
+        return (self.path / MARKER).is_file()
+
+    def claimed(self) -> Self:
+        """Make the folder and mark it ours; nothing happens when it already is.
+
+        Raises StateFolderRefused when it holds someone else's files or cannot be written.
+        """
+        if self.is_ours:
+            return self
+        remedy = "set ORDERWIRE_STATE_DIR to a folder of its own."
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if any(entry.name != MARKER for entry in self.path.iterdir()):
+                raise StateFolderRefused(f"{self.path} holds files that are not Orderwire's: {remedy}")
+            (self.path / MARKER).write_text(_MARKER_TEXT)
+        except (FileExistsError, NotADirectoryError):
+            raise StateFolderRefused(f"{self.path} is not a folder: {remedy}") from None
+        except OSError as refused:
+            raise StateFolderRefused(f"{self.path} cannot be written ({refused.strerror}): {remedy}") from None
+        return self
+
+    def cleared(self, *, keep: frozenset[str] = frozenset()) -> Self:
+        """Remove everything in the folder but the marker and `keep`.  Raises StateFolderRefused when it is not ours."""
+        if not self.path.exists():
+            return self
+        if not self.is_ours:
+            if self.path.is_dir() and not any(self.path.iterdir()):
+                return self
+            raise StateFolderRefused(
+                f"{self.path} has no {MARKER} marker, so it is not cleared: "
+                "remove it yourself, or set ORDERWIRE_STATE_DIR to another folder."
+            )
+        for entry in self.path.iterdir():
+            if entry.name == MARKER or entry.name in keep:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        return self
+
+    def remembered(self, name: str, make: Callable[[], str]) -> str:
+        """The text kept in file `name`, made once; safe when several processes ask at the same time."""
+        file = self.path / name
+        try:
+            return file.read_text().strip()
+        except FileNotFoundError:
+            pass
+        draft = self.path / f".{name}.{os.getpid()}"
+        draft.write_text(make() + "\n")
+        draft.chmod(0o600)
+        try:
+            # A link refuses to replace: the first writer wins and nobody reads half a file.
+            os.link(draft, file)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+        return file.read_text().strip()
