@@ -1,0 +1,187 @@
+"""PostgreSQL: two pools, statements counted, reads that know who is asking."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import orjson
+from sqlalchemy import Executable, MetaData, Row, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+from app.kernel.clock import Clock
+from app.kernel.principal import Principal
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """Every area's tables share this metadata; migrations are compared with it."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+class StatementCount:
+    """SQL statements sent on behalf of one operation."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0
+
+
+statements: ContextVar[StatementCount | None] = ContextVar("statements", default=None)
+
+
+def _count(*_: object) -> None:
+    if (count := statements.get()) is not None:
+        count.value += 1
+
+
+def _encode_json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+class Database:
+    """One PostgreSQL, reached through SQLAlchemy for general work and through asyncpg for one-call writes.
+
+    read_pool  connections of the SQLAlchemy engine
+    call_pool  connections for hot writes; few on purpose: 2 to 8 sell a hot SKU twice as fast as 32
+    """
+
+    def __init__(self, url: str, *, read_pool: int = 10, call_pool: int = 6, statement_timeout_ms: int = 5_000) -> None:
+        self.url = make_url(url).set(drivername="postgresql")
+        self._call_pool = call_pool
+        self._settings = {
+            "application_name": "orderwire",
+            "lock_timeout": "2000",
+            "statement_timeout": str(statement_timeout_ms),
+            "idle_in_transaction_session_timeout": "10000",
+            "timezone": "UTC",
+        }
+        self.engine: AsyncEngine = create_async_engine(
+            self.url.set(drivername="postgresql+asyncpg"),
+            pool_size=read_pool,
+            max_overflow=0,
+            pool_timeout=5,
+            json_serializer=_encode_json,
+            json_deserializer=orjson.loads,
+            connect_args={"server_settings": self._settings},
+        )
+        self.autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        event.listen(self.engine.sync_engine, "before_cursor_execute", _count)
+        self._calls: asyncpg.Pool | None = None
+
+    @property
+    def dsn(self) -> str:
+        """The address in the form that asyncpg takes."""
+        return self.url.render_as_string(hide_password=False)
+
+    @property
+    def calls(self) -> asyncpg.Pool:
+        """The small pool for hot reads and one-call writes; statements on it commit by themselves."""
+        assert self._calls is not None, "Database.open() first"
+        return self._calls
+
+    async def open(self) -> None:
+        self._calls = await asyncpg.create_pool(
+            self.dsn,
+            min_size=min(2, self._call_pool),
+            max_size=self._call_pool,
+            server_settings=self._settings,
+            init=_prepare_connection,
+            reset=_keep_session,
+        )
+
+    async def close(self) -> None:
+        if self._calls is not None:
+            await self._calls.close()
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """One READ COMMITTED transaction, committed unless an exception leaves it."""
+        async with self.engine.begin() as connection:
+            yield connection
+
+    async def call(self, sql: str, *arguments: object) -> Any:
+        """The single value of one statement, committed on return."""
+        _count()
+        return await self.calls.fetchval(sql, *arguments)
+
+
+async def _prepare_connection(connection: asyncpg.Connection) -> None:
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(name, schema="pg_catalog", encoder=_encode_json, decoder=orjson.loads)
+
+
+async def _keep_session(_: asyncpg.Connection) -> None:
+    """Nothing to reset: no statement on this pool changes session state, and a reset costs a round trip."""
+
+
+class Reads:
+    """What one caller reads: single statements from the pool, or all inside one transaction."""
+
+    def __init__(
+        self, database: Database, principal: Principal, clock: Clock, connection: AsyncConnection | None = None
+    ) -> None:
+        self.database = database
+        self.principal = principal
+        self.clock = clock
+        self._connection = connection
+
+    @property
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    async def all(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+        if self._connection is not None:
+            return (await self._connection.execute(statement, parameters)).all()
+        async with self.database.autocommit.connect() as connection:
+            return (await connection.execute(statement, parameters)).all()
+
+    async def first(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Row[Any] | None:
+        rows = await self.all(statement, parameters)
+        return rows[0] if rows else None
+
+    async def scalar(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Any:
+        row = await self.first(statement, parameters)
+        return row[0] if row is not None else None
+
+    async def value(self, sql: str, *arguments: object) -> Any:
+        """The single value of one hot statement, sent by asyncpg without SQLAlchemy on the way."""
+        if self._connection is None:
+            return await self.database.call(sql, *arguments)
+        return await value_within(self._connection, sql, *arguments)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Reads]:
+        """Reads that all see one instant: a REPEATABLE READ transaction that writes nothing."""
+        if self._connection is not None:
+            yield self
+            return
+        async with self.database.engine.connect() as connection:
+            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            async with connection.begin():
+                yield Reads(self.database, self.principal, self.clock, connection)
+
+
+async def value_within(connection: AsyncConnection, sql: str, *arguments: object) -> Any:
+    """The single value of one statement in the open transaction of a SQLAlchemy connection, sent by asyncpg."""
+    _count()
+    raw = await connection.get_raw_connection()
+    driver = raw.driver_connection
+    assert isinstance(driver, asyncpg.Connection)
+    return await driver.fetchval(sql, *arguments)

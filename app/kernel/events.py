@@ -1,0 +1,112 @@
+"""The event log: one row for each change of an aggregate, written in the transaction of the change.
+
+Positions come later, from the relay's leader: dense within a shard, in an order that never turns two versions of one
+aggregate around. Rows carry ids and plain values, no personal data and no stock figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Identity,
+    Index,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    bindparam,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.kernel.db import Base
+
+
+class EventLog(Base):
+    __tablename__ = "event_log"
+    __table_args__ = (
+        UniqueConstraint("shard", "pos"),
+        UniqueConstraint("aggregate", "subject", "version"),
+        Index("ix_event_log_unpositioned", "shard", "id", postgresql_where=text("pos IS NULL")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    shard: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    pos: Mapped[int | None] = mapped_column(BigInteger)
+    aggregate: Mapped[str] = mapped_column(Text)
+    subject: Mapped[UUID] = mapped_column(Uuid)
+    version: Mapped[int] = mapped_column(BigInteger)
+    type: Mapped[str] = mapped_column(Text)
+    topics: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    actor: Mapped[str] = mapped_column(Text)
+    occurred_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class RelayShard(Base):
+    """The head of a shard: the last position given, the last one pruned, and the epoch both belong to."""
+
+    __tablename__ = "relay_shard"
+
+    shard: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    pos: Mapped[int] = mapped_column(BigInteger)
+    pruned_pos: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    epoch: Mapped[UUID] = mapped_column(Uuid)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What happened to one aggregate.
+
+    subject  the aggregate's id; version is the one that this change gave it, taken under its row lock
+    topics   where watchers listen: `order:<id>`, `sku:<id>`, …
+    """
+
+    aggregate: str
+    subject: UUID
+    version: int
+    type: str
+    topics: list[str]
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+_APPEND = select(
+    func.event_log_append(
+        bindparam("aggregate", type_=Text),
+        bindparam("subject", type_=Uuid),
+        bindparam("version", type_=BigInteger),
+        bindparam("type", type_=Text),
+        bindparam("topics", type_=ARRAY(Text)),
+        bindparam("payload", type_=JSONB),
+        bindparam("actor", type_=Text),
+        bindparam("occurred_at", type_=DateTime(timezone=True)),
+    )
+)
+
+
+async def append(db: AsyncConnection, event: Event, *, actor: str, now: datetime) -> None:
+    """Add one event to the log, in the transaction of the change it tells of."""
+    await db.execute(
+        _APPEND,
+        {
+            "aggregate": event.aggregate,
+            "subject": event.subject,
+            "version": event.version,
+            "type": event.type,
+            "topics": event.topics,
+            "payload": dict(event.payload),
+            "actor": actor,
+            "occurred_at": now,
+        },
+    )

@@ -1,0 +1,391 @@
+"""One command, one function, one transaction.
+
+`Runner.run` alone checks the permission, claims the idempotency key, opens the transaction, tries again on fresh
+figures where that may help, and commits. A command comes in two forms under one contract:
+
+- `@command`: Python statements inside BEGIN … COMMIT that the runner opens and closes;
+- `@one_call`: reads and decides outside a transaction, then writes by one SQL function that commits by itself and
+  claims the key as its first act.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import asyncpg
+import orjson
+from sqlalchemy import DateTime, LargeBinary, Text, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.kernel import events
+from app.kernel.clock import Clock
+from app.kernel.db import Base, Database, Reads, value_within
+from app.kernel.errors import REFUSED_IN_SQL, Busy, Forbidden, IdempotencyKeyReused, Refusal, VersionConflict
+from app.kernel.events import Event
+from app.kernel.principal import Principal
+
+ATTEMPTS_MAX = 6
+KEY_LIFETIME = timedelta(days=30)
+
+Result = dict[str, Any]
+CommandFunction = Callable[..., Awaitable[Result]]
+C = TypeVar("C", bound=CommandFunction)
+
+
+class IdempotencyKey(Base):
+    """What a key did, kept so that a repeat gets the same answer. Written in the transaction of the effect."""
+
+    __tablename__ = "idempotency_key"
+
+    principal: Mapped[str] = mapped_column(Text, primary_key=True)
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    request_sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+
+
+class Unavailable(Exception):
+    """The database could not be reached, several times over. The request may or may not have taken effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandArguments:
+    """What every mutation takes beside its input.
+
+    key  None only for Orderwire's own work that is safe to repeat
+    """
+
+    key: str | None
+    expected_version: int | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Spec:
+    name: str
+    scope: str
+    one_call: bool
+
+
+def command(scope: str) -> Callable[[C], C]:
+    """A command that runs inside the runner's transaction and never commits."""
+    return _declare(scope, one_call=False)
+
+
+def one_call(scope: str) -> Callable[[C], C]:
+    """A command that reads, decides, and writes with a single `work.call`, which commits."""
+    return _declare(scope, one_call=True)
+
+
+def _declare(scope: str, *, one_call: bool) -> Callable[[C], C]:
+    def declare(function: C) -> C:
+        name = f"{function.__module__.removeprefix('app.')}.{function.__name__}"
+        function.spec = _Spec(name, scope, one_call)  # type: ignore[attr-defined]
+        return function
+
+    return declare
+
+
+def scope_of(function: CommandFunction) -> str:
+    """The scope a caller needs to run the command."""
+    return _spec(function).scope
+
+
+def _spec(function: CommandFunction) -> _Spec:
+    spec: _Spec = function.spec  # type: ignore[attr-defined]
+    return spec
+
+
+@dataclass(kw_only=True)
+class Work:
+    """One command under way.
+
+    reads  inside the transaction for `@command`, from the pool for `@one_call`
+    now    the instant all of the command's rows carry
+    """
+
+    principal: Principal
+    now: datetime
+    reads: Reads
+    arguments: CommandArguments
+    sha256: bytes
+    connection: AsyncConnection | None = None
+    recorded: list[Event] = field(default_factory=list)
+
+    @property
+    def db(self) -> AsyncConnection:
+        """The open transaction of a `@command`."""
+        assert self.connection is not None, "a one-call command has no transaction of its own"
+        return self.connection
+
+    def record(self, event: Event) -> None:
+        """Tell of a change: the row is written when the command has returned, before the commit."""
+        self.recorded.append(event)
+
+    def expect(self, kind: str, actual: int) -> None:
+        """Compare the version the caller has seen with the one just locked.  Raises VersionConflict."""
+        expected = self.arguments.expected_version
+        if expected is not None and expected != actual:
+            raise VersionConflict(kind, expected, actual, path=["expectedVersion"])
+
+    async def call(self, function: str, *arguments: object) -> Result:
+        """Run the SQL function that is the whole write of a `@one_call` command.
+
+        The function's first five parameters are the key's: principal, key, hash, now, expiry.
+        """
+        given: tuple[object, ...] = (
+            self.principal.id,
+            self.arguments.key,
+            self.sha256,
+            self.now,
+            self.now + KEY_LIFETIME,
+            *arguments,
+        )
+        sql = f"SELECT {function}({', '.join(f'${i}' for i in range(1, len(given) + 1))})"
+        if self.connection is not None:
+            result: Result = await value_within(self.connection, sql, *given)
+        else:
+            result = await self.reads.database.call(sql, *given)
+        return result
+
+
+def fingerprint(name: str, arguments: Mapping[str, Any]) -> bytes:
+    """The hash that tells a repeat from a different request under the same key."""
+    body = orjson.dumps([name, arguments], default=_plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    return hashlib.sha256(body).digest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, frozenset | set):
+        return sorted(value)
+    return str(value)
+
+
+_CLAIM = text("SELECT idempotency_claim(:principal, :key, :sha256, :now, :expires, NULL)").bindparams(
+    bindparam("principal", type_=Text),
+    bindparam("key", type_=Text),
+    bindparam("sha256", type_=LargeBinary),
+    bindparam("now", type_=DateTime(timezone=True)),
+    bindparam("expires", type_=DateTime(timezone=True)),
+)
+
+
+class Runner:
+    """Runs commands against one database.
+
+    committed  called after every commit that may have written events, to wake the relay early
+    """
+
+    def __init__(self, database: Database, clock: Clock, committed: Callable[[], None] = lambda: None) -> None:
+        self.database = database
+        self.clock = clock
+        self._committed = committed
+
+    async def run(
+        self, principal: Principal, function: CommandFunction, arguments: CommandArguments, **given: Any
+    ) -> Result:
+        """Run the command once, whatever number of times this is called with the same key.
+
+        Raises Forbidden, any Refusal of the command, IdempotencyKeyReused, Busy, Unavailable.
+        """
+        spec = _spec(function)
+        if not principal.may(spec.scope):
+            raise Forbidden(spec.scope)
+        sha256 = fingerprint(spec.name, given)
+        attempt = self._one_call if spec.one_call else self._in_transaction
+        for tries_left in reversed(range(ATTEMPTS_MAX)):
+            try:
+                result = await attempt(principal, function, arguments, sha256, given)
+            except (Refusal, DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as problem:
+                again = _worth_another_try(problem)
+                if not again or not tries_left:
+                    raise _final(problem, arguments.key) from problem
+                await asyncio.sleep(random.uniform(0, 0.01 * 2 ** (ATTEMPTS_MAX - tries_left)))
+            else:
+                self._committed()
+                return result
+        raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def rehearse(
+        self, principal: Principal, function: CommandFunction, arguments: CommandArguments, **given: Any
+    ) -> AsyncIterator[tuple[Result, Reads]]:
+        """Run the command, let the caller look at its effects through the yielded reads, then undo everything.
+
+        No key is claimed: a dry run may be repeated, and the real run after it may use the same key.
+        """
+        spec = _spec(function)
+        if not principal.may(spec.scope):
+            raise Forbidden(spec.scope)
+        keyless = CommandArguments(key=None, expected_version=arguments.expected_version, dry_run=True)
+        async with self.database.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))  # SQLAlchemy begins at its first statement, not asyncpg's
+            reads = Reads(self.database, principal, self.clock, connection)
+            work = Work(
+                principal=principal,
+                now=self.clock.now(),
+                reads=reads,
+                arguments=keyless,
+                sha256=b"",
+                connection=connection,
+            )
+            try:
+                try:
+                    result = _plain_result(await function(work, **given))
+                    await _append_all(connection, work)
+                except (DBAPIError, asyncpg.PostgresError) as problem:
+                    raise _final(problem, arguments.key) from problem
+                yield result, reads
+            finally:
+                await connection.rollback()
+
+    async def _in_transaction(
+        self,
+        principal: Principal,
+        function: CommandFunction,
+        arguments: CommandArguments,
+        sha256: bytes,
+        given: Mapping[str, Any],
+    ) -> Result:
+        now = self.clock.now()
+        async with self.database.transaction() as db:
+            if (stored := await _claim(db, principal, arguments.key, sha256, now)) is not None:
+                return stored
+            work = Work(
+                principal=principal,
+                now=now,
+                reads=Reads(self.database, principal, self.clock, db),
+                arguments=arguments,
+                sha256=sha256,
+                connection=db,
+            )
+            result = _plain_result(await function(work, **given))
+            await _append_all(db, work)
+            if arguments.key is not None:
+                await db.execute(
+                    IdempotencyKey.__table__.update()  # type: ignore[attr-defined]
+                    .where(IdempotencyKey.principal == principal.id, IdempotencyKey.key == arguments.key)
+                    .values(result=result)
+                )
+        return result
+
+    async def _one_call(
+        self,
+        principal: Principal,
+        function: CommandFunction,
+        arguments: CommandArguments,
+        sha256: bytes,
+        given: Mapping[str, Any],
+    ) -> Result:
+        work = Work(
+            principal=principal,
+            now=self.clock.now(),
+            reads=Reads(self.database, principal, self.clock),
+            arguments=arguments,
+            sha256=sha256,
+        )
+        try:
+            return _plain_result(await function(work, **given))
+        except (Refusal, asyncpg.PostgresError):
+            # The first request with this key may have succeeded, and used up what is missing now.
+            if (stored := await self._settled(principal, arguments.key, sha256, work.now)) is not None:
+                return stored
+            raise
+
+    async def _settled(self, principal: Principal, key: str | None, sha256: bytes, now: datetime) -> Result | None:
+        """The result of an earlier request with this key, waiting for one under way; claims nothing itself."""
+        if key is None:
+            return None
+        async with self.database.engine.connect() as db:
+            stored = await _claim(db, principal, key, sha256, now)
+            await db.rollback()
+            return stored
+
+
+async def _claim(
+    db: AsyncConnection, principal: Principal, key: str | None, sha256: bytes, now: datetime
+) -> Result | None:
+    if key is None:
+        return None
+    parameters = {"principal": principal.id, "key": key, "sha256": sha256, "now": now, "expires": now + KEY_LIFETIME}
+    stored: Result | None = (await db.execute(_CLAIM, parameters)).scalar_one()
+    return stored
+
+
+async def _append_all(db: AsyncConnection, work: Work) -> None:
+    for event in work.recorded:
+        await events.append(db, event, actor=work.principal.id, now=work.now)
+
+
+def _plain_result(result: Result) -> Result:
+    """The result as a repeat will read it back from the store."""
+    plain: Result = orjson.loads(orjson.dumps(result))
+    return plain
+
+
+_RETRIED_STATES = {
+    "40001",  # serialization failure
+    "40P01",  # deadlock
+    "55P03",  # lock not available in time
+    "57P01",  # server is shutting down
+    "57P02",
+    "57P03",
+}
+
+
+def _cause(problem: BaseException) -> BaseException:
+    """The driver's exception inside SQLAlchemy's."""
+    if isinstance(problem, DBAPIError) and problem.orig is not None:
+        return problem.orig.__cause__ or problem.orig
+    return problem
+
+
+def _is_lost_connection(problem: BaseException) -> bool:
+    cause = _cause(problem)
+    return isinstance(cause, OSError | asyncpg.InterfaceError | asyncpg.PostgresConnectionError) or (
+        isinstance(problem, DBAPIError) and problem.connection_invalidated
+    )
+
+
+def _worth_another_try(problem: BaseException) -> bool:
+    if isinstance(problem, Refusal):
+        return problem.retryable
+    cause = _cause(problem)
+    if _is_lost_connection(problem):
+        return True
+    if isinstance(cause, asyncpg.PostgresError):
+        if cause.sqlstate == REFUSED_IN_SQL:
+            return _refusal_in(cause).retryable
+        return cause.sqlstate in _RETRIED_STATES
+    return False
+
+
+def _final(problem: BaseException, key: str | None) -> BaseException:
+    """What to tell the caller when no further try is made."""
+    cause = _cause(problem)
+    if isinstance(cause, asyncpg.PostgresError):
+        if cause.sqlstate == REFUSED_IN_SQL:
+            return _refusal_in(cause)
+        if cause.sqlstate in {"40001", "40P01", "55P03"}:
+            return Busy()
+    if _is_lost_connection(problem):
+        return Unavailable("The database cannot be reached: send the request again with the same key.")
+    return problem
+
+
+def _refusal_in(cause: asyncpg.PostgresError) -> Refusal:
+    facts = orjson.loads(cause.detail or "{}")
+    if cause.args[0] == IdempotencyKeyReused.code:
+        return IdempotencyKeyReused(facts["key"])
+    return Refusal.from_sql(str(cause.args[0]), facts)
