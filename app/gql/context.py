@@ -1,0 +1,69 @@
+"""What a resolver finds in `info.context`: who asks, how to read, how to run a command."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from strawberry.dataloader import DataLoader
+
+from app.kernel.db import Reads
+from app.kernel.principal import Principal
+from app.kernel.work import CommandArguments, CommandFunction, Result, Runner
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+BatchFunction = Callable[[Reads, Sequence[K]], Awaitable[Mapping[K, V]]]
+
+
+@dataclass(kw_only=True)
+class Context:
+    """One operation, or one event of a subscription. Loaders live as long as it does.
+
+    services    what the process shares: hub, signer, settings …; areas agree with wiring on the attributes
+    request_id  the reference under which a fault of this operation is logged
+    """
+
+    principal: Principal
+    reads: Reads
+    runner: Runner
+    services: Any
+    request_id: str
+    _loaders: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict, repr=False)
+    _rehearsal: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
+
+    async def load(self, batch: BatchFunction[K, V], key: K) -> V | None:
+        """The value of the key, read together with all keys that are asked for at the same time.
+
+        batch  `async (reads, keys) -> {key: value}`; a key it leaves out loads as None
+        """
+        if (loader := self._loaders.get(batch)) is None:
+
+            async def load(keys: list[K]) -> list[V | None]:
+                found = await batch(self.reads, keys)
+                return [found.get(each) for each in keys]
+
+            loader = self._loaders[batch] = DataLoader(load_fn=load)
+        value: V | None = await loader.load(key)
+        return value
+
+    async def run(self, command: CommandFunction, arguments: CommandArguments, **given: Any) -> Result:
+        """Run a command as the caller. What is loaded afterwards shows its effects.
+
+        A dry run stays open until the operation has been answered, so that the payload shows what would be; then all
+        of it is undone. That is why an operation with a dry run holds one mutation only.
+        """
+        if arguments.dry_run:
+            rehearsal = self.runner.rehearse(self.principal, command, arguments, **given)
+            result, self.reads = await self._rehearsal.enter_async_context(rehearsal)
+        else:
+            result = await self.runner.run(self.principal, command, arguments, **given)
+        self._loaders.clear()
+        return result
+
+    async def close(self) -> None:
+        """Undo a dry run. Called once, after the answer has been built."""
+        await self._rehearsal.aclose()
