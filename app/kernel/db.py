@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import asyncpg
 import orjson
-from sqlalchemy import Executable, MetaData, Row, event
+from sqlalchemy import CheckConstraint, Executable, MetaData, Row, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
@@ -31,6 +32,12 @@ class Base(DeclarativeBase):
     """Every area's tables share this metadata; migrations are compared with it."""
 
     metadata = MetaData(naming_convention=NAMING)
+
+
+def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+    """A CHECK that a text column holds a member of the enum: the states in Python and in SQL cannot drift apart."""
+    members = ", ".join(f"'{member}'" for member in values)
+    return CheckConstraint(f"{column} IN ({members})", name=column)
 
 
 class StatementCount:

@@ -25,6 +25,7 @@ class Refusal(Exception):
 
     message: str
     path: list[str] | None = None
+    also: list[Refusal]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -36,6 +37,14 @@ class Refusal(Exception):
         super().__init__(message)
         self.message = message
         self.path = path
+        self.also = []
+
+    @classmethod
+    def together(cls, refusals: list[Refusal]) -> Refusal:
+        """The first of several refusals, carrying the others: a client hears of all that is wrong at once."""
+        first, *others = refusals
+        first.also = others
+        return first
 
     @classmethod
     def from_sql(cls, code: str, facts: dict[str, Any]) -> Refusal:
