@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from app.kernel.operator import OperatorProblem
 from app.kernel.state_folder import StateFolder
 
 PREFIX = "ORDERWIRE_"
@@ -23,7 +24,7 @@ WELL_KNOWN_SECRETS = frozenset(
 )
 
 
-class Misconfigured(Exception):
+class Misconfigured(OperatorProblem):
     """The settings cannot be used; every problem is one sentence that names the variable and the remedy."""
 
     def __init__(self, problems: list[str]) -> None:

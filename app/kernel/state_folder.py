@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from app.kernel.operator import OperatorProblem
+
 MARKER = "ORDERWIRE"
 _MARKER_TEXT = "This folder belongs to Orderwire. `orderwire dev --fresh` clears it.\n"
 
 
-class StateFolderRefused(Exception):
+class StateFolderRefused(OperatorProblem):
     """The folder cannot be used as it is; the message says why and what to do."""
 
 

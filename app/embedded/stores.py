@@ -1,0 +1,243 @@
+"""Both stores over one state folder."""
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import socket
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from app.embedded.child import Child
+from app.embedded.postgresql import PostgreSQL, disk_full
+from app.embedded.privileges import Mode, Privileges, privileges
+from app.embedded.refusal import StoresRefused
+from app.embedded.valkey import Valkey
+from app.kernel.state_folder import StateFolder
+
+SOCKET_PATH_BYTES_MAX = 107
+LONGEST_SOCKET_NAME = ".s.PGSQL.5432.lock"
+LOG_BYTES_MAX = 16 * 1024 * 1024
+LOCK_FILE = "lock"
+
+
+@dataclass(frozen=True)
+class StoreOptions:
+    """How the stores run.
+
+    fresh       clear the state folder first, if it is ours
+    postgresql  server settings beside our own, such as {"fsync": "off"} in tests
+    valkey      the same for Valkey
+    mode        forces how root's rights are given up, for tests
+    """
+
+    fresh: bool = False
+    postgresql: Mapping[str, str] = field(default_factory=dict)
+    valkey: Mapping[str, str] = field(default_factory=dict)
+    mode: Mode | None = None
+
+
+class Stores:
+    """The two children of one state folder, and their addresses, which stay the same over restarts.
+
+    `start` blocks until both answer, `stop` until both are gone; neither may be called from the event loop.
+    """
+
+    def __init__(
+        self, state_dir: Path, options: StoreOptions | None = None, on_change: Callable[[Child], None] | None = None
+    ) -> None:
+        self._folder = StateFolder(state_dir)
+        self._options = options or StoreOptions()
+        self._on_change = on_change
+        self._lock: IO[str] | None = None
+        self._foreign_socket_folder: Path | None = None
+        self.database_url = ""
+        self.redis_url = ""
+        self.postgresql: Child
+        self.valkey: Child
+
+    @property
+    def children(self) -> list[Child]:
+        return [child for child in (getattr(self, "postgresql", None), getattr(self, "valkey", None)) if child]
+
+    def start(self) -> None:
+        """Claim the folder and start both.  Raises StoresRefused or StateFolderRefused; then nothing runs."""
+        try:
+            self._claim()
+            self._build()
+            self._start_children()
+        except OSError as refused:
+            self.stop()
+            if refused.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StoresRefused(disk_full(self._folder.path / "postgres")) from None
+            raise StoresRefused(
+                f"{refused.filename or self._folder.path} cannot be used ({refused.strerror}): "
+                "run orderwire as the user who owns the state folder, or set ORDERWIRE_STATE_DIR to another one."
+            ) from None
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop both and give the folder back."""
+        stopping = [threading.Thread(target=child.stop) for child in self.children]
+        for thread in stopping:
+            thread.start()
+        for thread in stopping:
+            thread.join()
+        if self._foreign_socket_folder:
+            with contextlib.suppress(OSError):
+                for leftover in self._foreign_socket_folder.iterdir():
+                    leftover.unlink()
+                self._foreign_socket_folder.rmdir()
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    def hurry(self) -> None:
+        """Let a `stop` that is under way end at once."""
+        for child in self.children:
+            child.hurry()
+
+    def _claim(self) -> None:
+        self._folder.claimed()
+        self._lock = _locked(self._folder.path / LOCK_FILE)
+        if self._options.fresh:
+            self._folder.cleared(keep=frozenset({LOCK_FILE}))
+
+    def _build(self) -> None:
+        rights = privileges(self._options.mode)
+        root = self._folder.path
+        if rights.mode is Mode.SETUID:
+            root.chmod(0o711)  # so that the other user reaches the folders within that are his
+        logs, sockets = root / "log", self._socket_folder(rights)
+        logs.mkdir(exist_ok=True, mode=0o700)
+        for log_file in (logs / "postgresql.log", logs / "valkey.log"):
+            if log_file.exists() and log_file.stat().st_size > LOG_BYTES_MAX:
+                log_file.replace(log_file.with_suffix(".log.1"))
+        password = self._folder.remembered("password", lambda: secrets.token_hex(24))
+        server = PostgreSQL(
+            folder=root / "postgres",
+            socket_folder=sockets,
+            log_file=logs / "postgresql.log",
+            password=password,
+            rights=rights,
+            settings=self._options.postgresql,
+        )
+        broker = Valkey(
+            socket_folder=sockets,
+            log_file=logs / "valkey.log",
+            password=password,
+            settings=self._options.valkey,
+        )
+        server.prepare()
+        self.database_url, self.redis_url = server.url, broker.url
+        self.postgresql = Child(server, rights, self._on_change)
+        self.valkey = Child(broker, rights, self._on_change)
+
+    def _start_children(self) -> None:
+        failures: list[BaseException] = []
+
+        def start(child: Child) -> None:
+            try:
+                child.start()
+            except Exception as failure:
+                failures.append(failure)
+
+        starting = [threading.Thread(target=start, args=(child,)) for child in self.children]
+        for thread in starting:
+            thread.start()
+        for thread in starting:
+            thread.join()
+        if failures:
+            raise failures[0]
+
+    def _socket_folder(self, rights: Privileges) -> Path:
+        """Where the sockets lie: in the state folder, or in a short path where the kernel's limit demands it."""
+        inside = self._folder.path / "run"
+        inside.mkdir(exist_ok=True, mode=0o700)
+        folder = inside if _takes_sockets(inside) else _short_folder(inside)
+        self._foreign_socket_folder = folder if folder != inside else None
+        rights.own(folder)
+        return folder
+
+
+@contextlib.asynccontextmanager
+async def stores(
+    state_dir: Path, options: StoreOptions | None = None, on_change: Callable[[Child], None] | None = None
+) -> AsyncIterator[Stores]:
+    """Both stores, running for as long as the block does.  `on_change` is called from the supervising threads."""
+    running = Stores(state_dir, options, on_change)
+    await _to_its_end(running.start)
+    try:
+        yield running
+    finally:
+        await _to_its_end(running.stop)
+
+
+async def _to_its_end(function: Callable[[], None]) -> None:
+    """Run the function in a thread; a cancelled caller waits for it all the same, so that no child stays behind."""
+    work = asyncio.ensure_future(asyncio.to_thread(function))
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
+
+
+def _locked(path: Path) -> IO[str]:
+    """The folder's lock, which the kernel releases when this process ends however it ends."""
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read().strip()
+        file.close()
+        pid = json.loads(holder)["pid"] if holder else "unknown"
+        raise StoresRefused(
+            f"Orderwire already runs on {path.parent} (process {pid}): stop that one, "
+            "or set ORDERWIRE_STATE_DIR and ORDERWIRE_PORT to run a second one beside it."
+        ) from None
+    file.truncate(0)
+    file.write(json.dumps({"pid": os.getpid()}))
+    file.flush()
+    return file
+
+
+def _takes_sockets(folder: Path) -> bool:
+    """Whether sockets can be made in `folder`: its path is short enough and its file system knows them."""
+    if len(os.fsencode(folder / LONGEST_SOCKET_NAME)) > SOCKET_PATH_BYTES_MAX:
+        return False
+    trial = folder / "trial.sock"
+    trial.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        try:
+            listener.bind(str(trial))
+        except OSError as refused:
+            if refused.errno == errno.ENOSPC:
+                raise
+            return False
+    trial.unlink()
+    return True
+
+
+def _short_folder(instead_of: Path) -> Path:
+    """A private folder under the system's temporary one, the same at every start."""
+    name = hashlib.sha256(os.fsencode(instead_of)).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"orderwire-{name}"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    if folder.is_symlink() or (os.geteuid() != 0 and folder.lstat().st_uid != os.geteuid()):
+        raise StoresRefused(
+            f"{folder} belongs to another user, and {instead_of} is too long for a socket: "
+            "set ORDERWIRE_STATE_DIR to a shorter path."
+        )
+    return folder
