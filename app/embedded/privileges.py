@@ -58,7 +58,7 @@ class Privileges:
 
     def may_enter(self, path: Path) -> bool:
         """Whether a child can read `path`; false where another user's folder lies above it."""
-        return self.mode is not Mode.SETUID or self.run(["/bin/ls", str(path)]).returncode == 0
+        return self.mode is not Mode.SETUID or self.run(["/bin/sh", "-c", 'cd "$1"', "sh", str(path)]).returncode == 0
 
 
 def privileges(mode: Mode | None = None) -> Privileges:
