@@ -108,7 +108,7 @@ def _sent(version: int | None) -> int | None:
 
 
 def _refused(payload: Any, refusal: Refusal) -> Any:
-    """The payload that holds nothing but the error."""
+    """The payload that holds nothing but the errors."""
     empty: dict[str, Any] = {}
     for field in get_object_definition(payload, strict=True).fields:
         if field.base_resolver is not None or field.python_name == "user_errors":
@@ -119,4 +119,4 @@ def _refused(payload: Any, refusal: Refusal) -> Any:
             empty[field.python_name] = []
         else:
             raise TypeError(f"{payload.__name__}.{field.python_name} must be nullable: a refusal leaves it empty")
-    return payload(**empty, user_errors=[as_user_error(refusal)])
+    return payload(**empty, user_errors=[as_user_error(each) for each in (refusal, *refusal.also)])

@@ -135,7 +135,7 @@ def _owners(definition: StrawberryObjectDefinition) -> Iterator[type]:
 
 
 def _checked(scopes: tuple[str, ...], where: str) -> tuple[str, ...]:
-    if not scopes or not all(isinstance(scope, str) and scope for scope in scopes):
+    if not scopes or not all(scopes):
         raise ValueError(f"{where} with no scope would let everybody in: name one, or ANYONE")
     if ANYONE in scopes and len(scopes) > 1:
         raise ValueError(f"{where}: ANYONE beside other scopes contradicts them")

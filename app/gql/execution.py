@@ -1,0 +1,189 @@
+"""Running an admitted operation: once for queries and mutations, once for each event of a subscription.
+
+The resolvers are strawberry's, the executor is graphql-core's. `Graph.run` and `Graph.stream` are the seam: an engine
+that compiles operations takes the place of `_executor` behind them, and no transport notices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import ExecutionResult, GraphQLError, OperationType
+from graphql.execution import Executor, create_source_event_stream, execute_subscription_event
+from graphql.execution.executor_throwing_on_incremental import ExecutorThrowingOnIncremental
+from strawberry import Schema
+from strawberry.execution import optimized_is_awaitable
+
+from app.gql import budget, faults
+from app.gql.context import Context
+from app.gql.documents import Documents, Operation, Refused
+from app.gql.faults import Mistake
+from app.gql.payload import GraphQLRequest, document_of
+from app.gql.resume import starting_after
+from app.gql.rights import denial
+from app.gql.scopes import Rights
+from app.kernel.principal import Kind, Principal
+
+TIMEOUT_SECONDS = 10.0
+
+COST_MAX = 10_000
+COST_MAX_PUBLIC = 1_000
+_PUBLIC = (Kind.ANONYMOUS, Kind.STOREFRONT)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response by the specification. Without `data` in it the operation did not begin to run."""
+
+    body: dict[str, Any]
+    status: int = 200
+    cursor: str | None = None
+
+    @property
+    def began(self) -> bool:
+        return "data" in self.body
+
+
+class Ended(Exception):
+    """A subscription ended with errors instead of completing."""
+
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
+        super().__init__(errors[0]["message"])
+        self.errors = errors
+
+
+class Graph:
+    """The schema as the transports use it.
+
+    Building it is the start-up pass over the fields' scopes.  Raises Undeclared.
+    """
+
+    def __init__(self, schema: Schema, *, timeout: float = TIMEOUT_SECONDS) -> None:
+        self.schema = schema._schema  # noqa: SLF001 (strawberry offers no other way in)
+        self.rights = Rights(self.schema)
+        self.documents = Documents(self.schema, self.rights)
+        self._timeout = timeout
+
+    def operation(self, request: GraphQLRequest) -> Operation:
+        """The operation that the request names, parsed and valid.  Raises Mistake."""
+        try:
+            return document_of(request, self.documents).operation(request.operation_name)
+        except Refused as refused:
+            raise Mistake.of(400, refused.errors) from None
+
+    def admit(self, operation: Operation, variables: Mapping[str, Any], principal: Principal) -> int:
+        """Check the caller's rights and what the operation costs; its cost.  Raises Mistake."""
+        if not operation.scopes <= principal.scopes:
+            status = 401 if principal.kind is Kind.ANONYMOUS else 403
+            raise Mistake.of(status, denial(operation.demands, principal))
+        if operation.mixes_dry_run(variables):
+            message = "A dry run must be the only mutation of its operation: send it by itself."
+            raise Mistake.of(400, [GraphQLError(message, operation.node, extensions={"code": "DRY_RUN_NOT_ALONE"})])
+        cost, most = operation.cost(self.schema, variables), cost_limit(principal)
+        if cost > most:
+            message = f"This operation costs {cost:,}; {most:,} are allowed. Ask for smaller pages or fewer lists."
+            raise Mistake.of(400, [budget.too_complex(message, operation.node)])
+        return cost
+
+    async def run(self, operation: Operation, variables: dict[str, Any], context: Context, cost: int) -> Answer:
+        """Execute a query or mutation, and undo it afterwards when it was a dry run."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await self._run(operation, variables, context)
+        except TimeoutError:
+            message = f"This took longer than {self._timeout:g} seconds and was given up."
+            if operation.type is OperationType.MUTATION:
+                message += " Whether it took effect is unknown: send it again with the same idempotency key."
+            return Answer({"errors": [{"message": message, "extensions": {"code": "TIMEOUT"}}]}, 504)
+        finally:
+            await context.close()
+        answer.body["extensions"] = {"cost": {"requested": cost, "limit": cost_limit(context.principal)}}
+        return answer
+
+    async def stream(
+        self,
+        operation: Operation,
+        variables: dict[str, Any],
+        new_context: Callable[[], Context],
+        after: str | None = None,
+    ) -> AsyncGenerator[Answer, None]:
+        """Execute a subscription: one answer for each event, every event in a context of its own.
+
+        after  the position to resume from; replaces the root field's argument `after`, if it has one
+        Raises Ended.
+        """
+        context = new_context()
+        document = operation.document.ast
+        if after is not None:
+            document = starting_after(self.schema, document, operation.node, after)
+        executor = self._executor(operation, variables, context, document)
+        if isinstance(executor, list):
+            raise Ended(self._presented(executor, context))
+        source = create_source_event_stream(executor)
+        if not isinstance(source, ExecutionResult | AsyncIterable):
+            source = await source
+        if isinstance(source, ExecutionResult):
+            raise Ended(self._presented(source.errors or [], context))
+        events = aiter(source)
+        try:
+            while True:
+                try:
+                    event = await anext(events)
+                except StopAsyncIteration:
+                    return
+                except Exception as problem:  # a source may fail in any way, and its client hears of it
+                    raise Ended([faults.told(problem, context.request_id)]) from None
+                yield await self._event(executor, event, new_context())
+        finally:
+            if (close := getattr(events, "aclose", None)) is not None:
+                await close()
+
+    async def _run(self, operation: Operation, variables: dict[str, Any], context: Context) -> Answer:
+        executor = self._executor(operation, variables, context)
+        if isinstance(executor, list):
+            return Answer({"errors": self._presented(executor, context)}, 400)
+        result: Any = executor.execute_operation()
+        return self._answer(result if isinstance(result, ExecutionResult) else await result, context)
+
+    async def _event(self, executor: Executor[Context], event: Any, context: Context) -> Answer:
+        own = executor.build_per_event_executor(event)
+        own.context_value = context
+        result = execute_subscription_event(own)
+        if not isinstance(result, ExecutionResult):
+            async with asyncio.timeout(self._timeout):
+                result = await result
+        answer = self._answer(result, context)
+        cursor = getattr(event, "cursor", None)
+        return Answer(answer.body, cursor=cursor if isinstance(cursor, str) else None)
+
+    def _executor(
+        self, operation: Operation, variables: dict[str, Any], context: Context, document: Any = None
+    ) -> Executor[Context] | list[GraphQLError]:
+        return ExecutorThrowingOnIncremental.build(
+            self.schema,
+            document or operation.document.ast,
+            None,
+            context,
+            variables,
+            operation.name,
+            max_coercion_errors=5,
+            is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
+        )
+
+    def _answer(self, result: ExecutionResult, context: Context) -> Answer:
+        body: dict[str, Any] = {}
+        if result.errors:
+            body["errors"] = self._presented(result.errors, context)
+        body["data"] = result.data
+        return Answer(body)
+
+    def _presented(self, errors: list[GraphQLError], context: Context) -> list[dict[str, Any]]:
+        return [faults.present(error, context.request_id) for error in errors]
+
+
+def cost_limit(principal: Principal) -> int:
+    """The most an operation of this caller may cost: less where anybody can be the caller."""
+    return COST_MAX_PUBLIC if principal.kind in _PUBLIC else COST_MAX

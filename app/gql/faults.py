@@ -1,0 +1,96 @@
+"""What a client is told of an error, and what only the log is told.
+
+A refusal, a missing right or a mistake in the request reaches the client as it is. Everything else is a fault: logged
+once under a reference, and masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+from graphql import GraphQLError
+from strawberry.exceptions import StrawberryInputCoercionError
+
+from app.kernel.errors import Forbidden, Refusal, Unauthenticated
+from app.kernel.work import Unavailable
+
+log = structlog.get_logger("orderwire.gql")
+
+_MASKED = "Something went wrong on our side. It has been logged; quote the reference when you ask about it."
+
+
+class Mistake(Exception):
+    """The request itself cannot be served: the status, and the errors to send. Never logged."""
+
+    def __init__(self, status: int, message: str, code: str, **headers: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.errors: list[dict[str, Any]] = [{"message": message, "extensions": {"code": code}}]
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    @classmethod
+    def of(cls, status: int, errors: Iterable[GraphQLError]) -> Mistake:
+        mistake = cls(status, "", "")
+        mistake.errors = [formatted(error) for error in errors]
+        return mistake
+
+
+def present(error: GraphQLError, reference: str) -> dict[str, Any]:
+    """The error as the client sees it. Logs it when it is a fault."""
+    cause = _cause(error)
+    if isinstance(cause, Refusal):
+        return formatted(error, cause.message, cause.code)
+    if isinstance(cause, Forbidden):
+        return formatted(error, str(cause), "FORBIDDEN")
+    if isinstance(cause, Unauthenticated):
+        return formatted(error, str(cause), "UNAUTHENTICATED")
+    if isinstance(cause, Unavailable):
+        return formatted(error, str(cause), "UNAVAILABLE")
+    if error.path is None or isinstance(cause, StrawberryInputCoercionError):
+        return formatted(error, None, "BAD_USER_INPUT")
+    if isinstance(cause, GraphQLError) and "code" in (cause.extensions or {}):
+        return formatted(error)
+    log.error("fault", reference=reference, path=".".join(map(str, error.path)), field=_field(error), exc_info=cause)
+    shown = formatted(error, _MASKED, "INTERNAL")
+    shown["extensions"]["reference"] = reference
+    return shown
+
+
+def masked(reference: str, problem: BaseException, event: str = "fault") -> dict[str, Any]:
+    """A fault outside any field, logged and masked."""
+    log.error(event, reference=reference, exc_info=problem)
+    return {"message": _MASKED, "extensions": {"code": "INTERNAL", "reference": reference}}
+
+
+def told(problem: Exception, reference: str) -> dict[str, Any]:
+    """Like `present`, for an exception that never passed through a field."""
+    if isinstance(problem, Refusal | Forbidden | Unauthenticated | Unavailable):
+        return present(GraphQLError(str(problem), original_error=problem), reference)
+    return masked(reference, problem)
+
+
+def formatted(error: GraphQLError, message: str | None = None, code: str | None = None) -> dict[str, Any]:
+    """The error by the specification: message, locations, path, extensions."""
+    shown: dict[str, Any] = {"message": message if message is not None else error.message}
+    if error.locations:
+        shown["locations"] = [{"line": each.line, "column": each.column} for each in error.locations]
+    if error.path is not None:
+        shown["path"] = error.path
+    extensions = dict(error.extensions or {})
+    if code is not None:
+        extensions["code"] = code
+    shown["extensions"] = extensions
+    return shown
+
+
+def _cause(error: GraphQLError) -> BaseException:
+    cause: BaseException = error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    return cause
+
+
+def _field(error: GraphQLError) -> str | None:
+    return next((node.name.value for node in error.nodes or () if hasattr(node, "name") and node.name), None)

@@ -1,0 +1,78 @@
+"""Frames of the graphql-transport-ws protocol: read with suspicion, written as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from app.gql.faults import Mistake
+from app.gql.payload import BODY_BYTES_MAX, decode
+
+PROTOCOL = "graphql-transport-ws"
+ID_LENGTH_MAX = 255
+REASON_BYTES_MAX = 123
+
+BAD_REQUEST = 4400
+UNAUTHORIZED = 4401
+FORBIDDEN = 4403
+SUBPROTOCOL_NOT_ACCEPTABLE = 4406
+INITIALISATION_TIMEOUT = 4408
+SUBSCRIBER_EXISTS = 4409
+TOO_MANY_INITIALISATIONS = 4429
+
+_WITH_ID = ("subscribe", "complete")
+_KNOWN = ("connection_init", "ping", "pong", *_WITH_ID)
+
+
+class Closed(Exception):
+    """The connection must be closed with this code, for this reason."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = shortened(reason)
+
+
+def shortened(reason: str) -> str:
+    """As much of the reason as a close frame holds."""
+    if len(reason.encode()) <= REASON_BYTES_MAX:
+        return reason
+    return reason.encode()[: REASON_BYTES_MAX - 3].decode("utf-8", "ignore") + "…"
+
+
+def frame_in(message: dict[str, Any]) -> dict[str, Any]:
+    """The frame in an ASGI message: an object with a known `type` and, where one is due, an `id`.  Raises Closed."""
+    text = message.get("text")
+    if text is None:
+        raise Closed(BAD_REQUEST, "Binary frames are not part of the protocol: send text.")
+    if len(text) > BODY_BYTES_MAX:
+        raise Closed(BAD_REQUEST, f"A frame has at most {BODY_BYTES_MAX // 1024} kB.")
+    try:
+        frame = decode(text)
+    except Mistake as mistake:
+        raise Closed(BAD_REQUEST, mistake.errors[0]["message"]) from None
+    if not isinstance(frame, dict):
+        raise Closed(BAD_REQUEST, "A frame must be a JSON object with a `type`.")
+    type_ = frame.get("type")
+    if not isinstance(type_, str):
+        raise Closed(BAD_REQUEST, "A frame must have a `type` that is a string.")
+    if type_ not in _KNOWN:
+        raise Closed(BAD_REQUEST, f"There is no frame of type {type_[:40]!r}.")
+    if type_ in _WITH_ID:
+        id_ = frame.get("id")
+        if not isinstance(id_, str) or not 1 <= len(id_) <= ID_LENGTH_MAX:
+            raise Closed(BAD_REQUEST, f"`{type_}` needs an `id` of 1 to {ID_LENGTH_MAX} characters.")
+    if type_ not in ("subscribe", "complete") and not isinstance(frame.get("payload"), dict | None):
+        raise Closed(BAD_REQUEST, f"The payload of `{type_}` must be an object, or left out.")
+    return frame
+
+
+def frame(type_: str, id_: str | None = None, payload: Any = None) -> str:
+    """A frame to send, as text: a binary frame would not be understood."""
+    body: dict[str, Any] = {"type": type_}
+    if id_ is not None:
+        body["id"] = id_
+    if payload is not None:
+        body["payload"] = payload
+    return orjson.dumps(body).decode()

@@ -1,0 +1,254 @@
+"""GraphQL over HTTP, by its specification: POST and GET, JSON or a stream of events, status codes by media type.
+
+A bare ASGI application: a starlette route in front of it is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from graphql import OperationType
+
+from app.gql import faults, sse
+from app.gql.caller import Caller
+from app.gql.documents import Operation
+from app.gql.door import Headers, House, credential_in, is_same_origin
+from app.gql.execution import Answer
+from app.gql.faults import Mistake
+from app.gql.negotiation import Media, accepted, require_json
+from app.gql.payload import BODY_BYTES_MAX, GraphQLRequest, decode, request_of
+from app.kernel.errors import Unauthenticated
+from app.kernel.ids import uuid7
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+METHODS = "GET, POST, OPTIONS"
+_CORS_HEADERS = b"content-type, authorization, x-orderwire-key, last-event-id"
+_CHALLENGE = 'Bearer realm="orderwire"'
+
+
+class GraphQLHttp:
+    """The endpoint for queries and mutations, and for subscriptions as server-sent events."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: Headers = dict(scope["headers"])
+        cors: list[tuple[bytes, bytes]] = [(b"vary", b"Origin, Accept")]
+        media = Media.JSON
+        try:
+            origin = headers.get(b"origin", b"").decode("latin-1")
+            if origin and (is_same_origin(headers, origin) or await self._house.allow_origin(origin, None)):
+                cors += [
+                    (b"access-control-allow-origin", origin.encode("latin-1")),
+                    (b"access-control-expose-headers", b"x-request-id"),
+                ]
+            if scope["method"] == "OPTIONS":
+                await _empty(send, _preflight(cors))
+                return
+            forms = accepted(headers.get(b"accept", b"").decode("latin-1"))
+            if not forms:
+                raise Mistake(406, f"This endpoint answers with {', '.join(Media)}.", "NOT_ACCEPTABLE")
+            media = next((form for form in forms if form is not Media.EVENTS), Media.JSON)
+            request = await _request(scope, headers, receive)
+            await self._serve(scope, headers, request, forms, media, receive, send, cors)
+        except Mistake as mistake:
+            await _refuse(send, mistake, media, cors)
+        except Unauthenticated as problem:
+            await _refuse(send, Mistake(401, str(problem), "UNAUTHENTICATED"), media, cors)
+        except ClientGone:
+            return
+        except Exception as problem:  # the last wall: no input and no fault may show a traceback
+            error = faults.masked(str(uuid7()), problem)
+            await _send_json(send, 500, orjson.dumps({"errors": [error]}), media, cors)
+
+    async def _serve(
+        self,
+        scope: Scope,
+        headers: Headers,
+        request: GraphQLRequest,
+        forms: tuple[Media, ...],
+        media: Media,
+        receive: Receive,
+        send: Send,
+        cors: list[tuple[bytes, bytes]],
+    ) -> None:
+        caller = await self._caller(headers)
+        operation = self._house.graph.operation(request)
+        if scope["method"] == "GET" and operation.type is OperationType.MUTATION:
+            raise Mistake(405, "Mutations are sent by POST.", "METHOD_NOT_ALLOWED", allow="POST")
+        cost = self._house.graph.admit(operation, request.variables, caller.principal)
+        form = _form(operation, forms, media)
+        if form is Media.EVENTS:
+            await self._stream(operation, request, caller, cost, headers, receive, send, cors)
+            return
+        context = self._house.new_context(caller.principal)
+        answer = await self._house.graph.run(operation, request.variables, context, cost)
+        status = _status(answer, media)
+        cors = [*cors, (b"x-request-id", context.request_id.encode("latin-1", "replace"))]
+        await _send_json(send, status, encode(answer.body), media, cors)
+
+    async def _stream(
+        self,
+        operation: Operation,
+        request: GraphQLRequest,
+        caller: Caller,
+        cost: int,
+        headers: Headers,
+        receive: Receive,
+        send: Send,
+        cors: list[tuple[bytes, bytes]],
+    ) -> None:
+        house, principal = self._house, caller.principal
+        if operation.type is OperationType.SUBSCRIPTION:
+            last = headers.get(b"last-event-id", b"").decode("latin-1") or None
+            answers = house.graph.stream(operation, request.variables, lambda: house.new_context(principal), last)
+        else:
+            answers = sse.once(house.graph.run(operation, request.variables, house.new_context(principal), cost))
+        await sse.send_events(answers, caller, house.streams, house.clock.now(), receive, send, cors)
+
+    async def _caller(self, headers: Headers) -> Caller:
+        caller = await self._house.authenticate(credential_in(headers))
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        channel = caller.principal.channel_id
+        if channel is None or not origin or is_same_origin(headers, origin):
+            return caller
+        if not await self._house.allow_origin(origin, channel):
+            raise Mistake(403, f"This key's channel does not list the origin {origin}.", "ORIGIN_NOT_ALLOWED")
+        return caller
+
+
+class ClientGone(Exception):
+    """The client went away before its request was complete."""
+
+
+def encode(body: dict[str, Any]) -> bytes:
+    return orjson.dumps(body)
+
+
+def _form(operation: Operation, forms: tuple[Media, ...], media: Media) -> Media:
+    """The form of this answer: subscriptions come as events, the rest as JSON unless only events are taken."""
+    if operation.type is OperationType.SUBSCRIPTION:
+        if Media.EVENTS not in forms:
+            message = "A subscription needs Accept: text/event-stream here, or a WebSocket (graphql-transport-ws)."
+            raise Mistake(406, message, "NOT_ACCEPTABLE")
+        return Media.EVENTS
+    return Media.EVENTS if forms == (Media.EVENTS,) else media
+
+
+def _status(answer: Answer, media: Media) -> int:
+    """A well-formed request that was not executed is a 400, except for clients that know plain JSON only."""
+    if answer.began or answer.status != 400:
+        return answer.status
+    return 400 if media is Media.GRAPHQL else 200
+
+
+async def _request(scope: Scope, headers: Headers, receive: Receive) -> GraphQLRequest:
+    if scope["method"] == "POST":
+        if headers.get(b"content-encoding", b"identity") != b"identity":
+            raise Mistake(415, "Send the body without a Content-Encoding.", "UNSUPPORTED_MEDIA_TYPE")
+        require_json(headers.get(b"content-type", b"").decode("latin-1"))
+        return request_of(decode(await _body(headers, receive)))
+    if scope["method"] == "GET":
+        return request_of(_from_query_string(scope["query_string"]))
+    raise Mistake(405, "This endpoint takes GET and POST.", "METHOD_NOT_ALLOWED", allow=METHODS)
+
+
+async def _body(headers: Headers, receive: Receive) -> bytes:
+    too_large = Mistake(413, f"A request has at most {BODY_BYTES_MAX // 1024} kB.", "TOO_LARGE", connection="close")
+    length = headers.get(b"content-length", b"0")
+    if length.isdigit() and int(length[:12]) > BODY_BYTES_MAX:
+        raise too_large
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > BODY_BYTES_MAX:  # also in chunks, whose sum no header tells
+            raise too_large
+    return bytes(body)
+
+
+def _from_query_string(query_string: bytes) -> dict[str, Any]:
+    try:
+        pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=20)
+    except ValueError:
+        raise Mistake(400, "The query string must be UTF-8, percent-encoded, of few fields.", "BAD_REQUEST") from None
+    value: dict[str, Any] = {}
+    for name, text in pairs:
+        if name in value:
+            raise Mistake(400, f"`{name}` is in the query string twice.", "BAD_REQUEST")
+        value[name] = decode(text) if name in ("variables", "extensions") and text else text or None
+    return value
+
+
+def _preflight(cors: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    allowed = [(b"allow", METHODS.encode())]
+    if any(name == b"access-control-allow-origin" for name, _ in cors):
+        allowed += [
+            (b"access-control-allow-methods", METHODS.encode()),
+            (b"access-control-allow-headers", _CORS_HEADERS),
+            (b"access-control-max-age", b"600"),
+        ]
+    return [*cors, *allowed]
+
+
+async def _refuse(send: Send, mistake: Mistake, media: Media, cors: list[tuple[bytes, bytes]]) -> None:
+    """The errors of a request that was not executed.
+
+    Documents that do not parse or validate are well-formed requests: with plain application/json they answer 200.
+    """
+    well_formed = {error["extensions"]["code"] for error in mistake.errors} <= _OF_THE_DOCUMENT
+    status = 200 if mistake.status == 400 and well_formed and media is Media.JSON else mistake.status
+    headers = [(name.encode(), value.encode()) for name, value in mistake.headers.items()]
+    if mistake.status == 401:
+        headers.append((b"www-authenticate", _CHALLENGE.encode()))
+    await _send_json(send, status, orjson.dumps({"errors": mistake.errors}), media, [*cors, *headers])
+
+
+_OF_THE_DOCUMENT = frozenset(
+    {
+        "GRAPHQL_PARSE_FAILED",
+        "GRAPHQL_VALIDATION_FAILED",
+        "OPERATION_RESOLUTION_FAILED",
+        "PERSISTED_QUERY_NOT_FOUND",
+        "PERSISTED_DOCUMENT_NOT_FOUND",
+        "QUERY_TOO_COMPLEX",
+        "DRY_RUN_NOT_ALONE",
+    }
+)
+
+
+async def _send_json(
+    send: Send, status: int, body: bytes, media: Media, headers: Iterable[tuple[bytes, bytes]]
+) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", f"{media}; charset=utf-8".encode()),
+                (b"content-length", str(len(body)).encode()),
+                (b"cache-control", b"no-store"),
+                (b"x-content-type-options", b"nosniff"),
+                *headers,
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _empty(send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+__all__ = ["GraphQLHttp", "encode"]

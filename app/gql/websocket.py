@@ -1,0 +1,233 @@
+"""graphql-transport-ws over a bare ASGI WebSocket: queries, mutations and subscriptions, up to 100 at once.
+
+One task reads frames, one task runs each operation. A failing operation gets an `error` frame under its id and leaves
+the others alone; only a frame that is no frame at all closes the socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import aclosing, suppress
+from typing import Any
+
+import structlog
+from graphql import OperationType
+
+from app.gql import faults, frames
+from app.gql.caller import Caller
+from app.gql.door import Headers, House, credential_in, credential_in_payload, is_same_origin
+from app.gql.execution import Answer, Ended
+from app.gql.faults import Mistake
+from app.gql.frames import Closed, frame, frame_in
+from app.gql.payload import request_of
+from app.gql.streams import seconds_left
+from app.kernel.errors import Unauthenticated
+from app.kernel.ids import uuid7
+from app.kernel.principal import ANONYMOUS
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+OPERATIONS_MAX = 100
+INIT_SECONDS = 10.0
+SEND_SECONDS = 10.0
+
+log = structlog.get_logger("orderwire.gql")
+
+
+class GraphQLWebSocket:
+    """The endpoint for WebSockets."""
+
+    def __init__(self, house: House, *, init_seconds: float = INIT_SECONDS, send_seconds: float = SEND_SECONDS) -> None:
+        self._house = house
+        self._init_seconds = init_seconds
+        self._send_seconds = send_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()  # websocket.connect
+        headers: Headers = dict(scope["headers"])
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if origin and not is_same_origin(headers, origin) and not await self._house.allow_origin(origin, None):
+            await send({"type": "websocket.close", "code": 1008, "reason": "origin"})  # before accept: an HTTP 403
+            return
+        if frames.PROTOCOL not in scope.get("subprotocols", ()):
+            # Accepted first: a browser is shown the code and the reason of an open socket only.
+            await send({"type": "websocket.accept"})
+            reason = f"Ask for the subprotocol {frames.PROTOCOL}; the older graphql-ws is not served."
+            await send({"type": "websocket.close", "code": frames.SUBPROTOCOL_NOT_ACCEPTABLE, "reason": reason})
+            return
+        await send({"type": "websocket.accept", "subprotocol": frames.PROTOCOL})
+        await Connection(self._house, headers, receive, send, self._init_seconds, self._send_seconds).serve()
+
+
+class Connection:
+    """One socket, from its acceptance to its end."""
+
+    def __init__(
+        self, house: House, headers: Headers, receive: Receive, send: Send, init_seconds: float, send_seconds: float
+    ) -> None:
+        self._house = house
+        self._headers = headers
+        self._receive = receive
+        self._raw_send = send
+        self._send_seconds = send_seconds
+        self._caller = Caller(ANONYMOUS)
+        self._ready = False
+        self._operations: dict[str, asyncio.Task[None]] = {}
+        loop = asyncio.get_running_loop()
+        self._closing: asyncio.Future[Closed] = loop.create_future()
+        reason = f"Send connection_init within {init_seconds:g} seconds."
+        self._timer = loop.call_later(init_seconds, self.close, frames.INITIALISATION_TIMEOUT, reason)
+
+    @property
+    def caller(self) -> Caller:
+        return self._caller
+
+    def close(self, code: int, reason: str) -> None:
+        if not self._closing.done():
+            self._closing.set_result(Closed(code, reason))
+
+    async def serve(self) -> None:
+        reading = asyncio.ensure_future(self._read())
+        try:
+            with self._house.streams.entered(self):
+                waited: set[asyncio.Future[Any]] = {reading, self._closing}
+                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._timer.cancel()
+            await _stop(reading, *self._operations.values())
+            if self._closing.done():
+                await self._say_goodbye(self._closing.result())
+
+    async def _read(self) -> None:
+        """Handle frames until the peer leaves."""
+        try:
+            while (message := await self._receive())["type"] != "websocket.disconnect":
+                await self._handle(frame_in(dict(message)))
+        except Closed as closed:
+            self.close(closed.code, closed.reason)
+        except Exception as problem:  # the last wall: a fault closes the socket in order, with a reference
+            reference = str(uuid7())
+            faults.masked(reference, problem)
+            self.close(1011, f"Something went wrong on our side: {reference}")
+
+    async def _handle(self, received: dict[str, Any]) -> None:
+        match received["type"]:
+            case "subscribe":
+                self._begin(received["id"], received.get("payload"))
+            case "complete":
+                if (task := self._operations.pop(received["id"], None)) is not None:
+                    task.cancel()
+            case "ping":
+                await self._send(frame("pong", payload=received.get("payload")))
+            case "connection_init":
+                await self._initialise(received.get("payload") or {})
+
+    async def _initialise(self, payload: dict[str, Any]) -> None:
+        if self._ready:
+            raise Closed(frames.TOO_MANY_INITIALISATIONS, "connection_init was sent before.")
+        try:
+            credential = credential_in_payload(payload) or credential_in(self._headers)
+            self._caller = await self._house.authenticate(credential)
+        except Unauthenticated as problem:
+            raise Closed(frames.UNAUTHORIZED, str(problem)) from None
+        await self._check_channel()
+        self._ready = True
+        self._timer.cancel()
+        left = seconds_left(self._caller, self._house.clock.now())
+        if left is not None:
+            reason = "Your token has expired: connect again with a fresh one."
+            self._timer = asyncio.get_running_loop().call_later(left, self.close, frames.FORBIDDEN, reason)
+        await self._send(frame("connection_ack"))
+
+    async def _check_channel(self) -> None:
+        origin = self._headers.get(b"origin", b"").decode("latin-1")
+        channel = self._caller.principal.channel_id
+        if channel is None or not origin or is_same_origin(self._headers, origin):
+            return
+        if not await self._house.allow_origin(origin, channel):
+            raise Closed(frames.UNAUTHORIZED, f"This key's channel does not list the origin {origin}.")
+
+    def _begin(self, id_: str, payload: Any) -> None:
+        if not self._ready:
+            raise Closed(
+                frames.UNAUTHORIZED, "Send connection_init and wait for connection_ack before you subscribe."
+            )
+        if id_ in self._operations:
+            raise Closed(frames.SUBSCRIBER_EXISTS, f"Subscriber for {id_} already exists")
+        full = len(self._operations) >= OPERATIONS_MAX
+        task = asyncio.ensure_future(self._refuse_for_now(id_) if full else self._operate(id_, payload))
+        self._operations[id_] = task
+        task.add_done_callback(lambda done: self._done(id_, done))
+
+    def _done(self, id_: str, task: asyncio.Task[None]) -> None:
+        if self._operations.get(id_) is task:
+            del self._operations[id_]
+        if not task.cancelled() and (problem := task.exception()) is not None and not isinstance(problem, OSError):
+            log.error("fault", exc_info=problem)
+
+    async def _refuse_for_now(self, id_: str) -> None:
+        message = f"{OPERATIONS_MAX} operations run on this connection already: complete some, or open another."
+        await self._send(frame("error", id_, [{"message": message, "extensions": {"code": "TOO_MANY_OPERATIONS"}}]))
+
+    async def _operate(self, id_: str, payload: Any) -> None:
+        """Run one operation to its end: `next` frames and `complete`, or `error`."""
+        try:
+            async with aclosing(self._answers(payload)) as answers:
+                async for answer in answers:
+                    if not answer.began:
+                        raise Ended(answer.body["errors"])
+                    await self._send(frame("next", id_, answer.body))
+            last = frame("complete", id_)
+        except Mistake as mistake:
+            last = frame("error", id_, mistake.errors)
+        except Ended as ended:
+            last = frame("error", id_, ended.errors)
+        except (OSError, asyncio.CancelledError):
+            raise
+        except Exception as problem:
+            last = frame("error", id_, [faults.masked(str(uuid7()), problem)])
+        # Free before the client hears of it: it may use the id again at once.
+        self._operations.pop(id_, None)
+        await self._send(last)
+
+    async def _answers(self, payload: Any) -> Any:
+        house, principal = self._house, self._caller.principal
+        request = request_of(payload)
+        operation = house.graph.operation(request)
+        cost = house.graph.admit(operation, request.variables, principal)
+        if operation.type is not OperationType.SUBSCRIPTION:
+            yield await house.graph.run(operation, request.variables, house.new_context(principal), cost)
+            return
+        stream = house.graph.stream(operation, request.variables, lambda: house.new_context(principal))
+        async with aclosing(stream) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def _send(self, text: str) -> None:
+        """Send a frame; a peer that takes none for ten seconds is given up."""
+        try:
+            async with asyncio.timeout(self._send_seconds):
+                await self._raw_send({"type": "websocket.send", "text": text})
+        except TimeoutError:
+            self.close(1013, "You do not read what is sent: connect again when you can.")
+            raise ConnectionAbortedError from None
+
+    async def _say_goodbye(self, closed: Closed) -> None:
+        with suppress(Exception):  # the peer may be gone already; there is nobody left to tell
+            async with asyncio.timeout(self._send_seconds):
+                message = {"type": "websocket.close", "code": closed.code, "reason": closed.reason}
+                await self._raw_send(message)
+
+
+async def _stop(*tasks: asyncio.Future[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError, Exception):
+            await task
+
+
+__all__ = ["Answer", "Connection", "GraphQLWebSocket"]
