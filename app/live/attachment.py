@@ -1,0 +1,160 @@
+"""What every stream does: attach a mailbox, read a snapshot at the log's head, end when the caller's access ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.kernel.db import Reads
+from app.kernel.principal import Principal
+from app.live import topics as topic_names
+from app.live.events import Position
+from app.live.hub import Hub
+from app.live.mailbox import EndReason, Mailbox
+from app.live.outage import patiently
+from app.live.replay import ResetReason
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Mailbox)
+
+_SETTLE_SECONDS = 0.02
+_SETTLE_TRIES = 6
+
+# `unsettled`: a change that this snapshot shows has no position yet, so that no cursor says "up to and including it".
+_HEAD = text(
+    """
+    SELECT epoch, pos, EXISTS (
+        SELECT 1 FROM event_log WHERE shard = :shard AND pos IS NULL AND topics && CAST(:topics AS text[])
+    ) AS unsettled
+    FROM relay_shard WHERE shard = :shard
+    """
+)
+
+
+class Viewer(Protocol):
+    """Who is at the other end of a stream, as known now."""
+
+    @property
+    def principal(self) -> Principal: ...
+
+    @property
+    def reads(self) -> Reads:
+        """Reads as this principal."""
+        ...
+
+    async def renew(self) -> bool:
+        """Look the caller's rights up again; false when they no longer allow this stream."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class State(Generic[T]):
+    """What a snapshot shows.
+
+    versions  of each aggregate shown in full, by (aggregate, subject): their events up to it are not sent again
+    """
+
+    items: T
+    versions: Mapping[tuple[str, UUID], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot(Generic[T]):
+    """How things stand at the cursor; what follows are the changes since."""
+
+    items: T
+    position: Position
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """The client's state is void; a snapshot follows.
+
+    cursor  the last one the client had: handing it back leads to a reset again, never to a gap
+    """
+
+    reason: ResetReason
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The last item. For an expired credential the transport closes with 4403: clients come back with a new one."""
+
+    reason: EndReason
+
+
+class Attachment(Generic[M]):
+    """A mailbox on the hub for the time of a stream."""
+
+    def __init__(self, hub: Hub, viewer: Viewer, topics: Collection[str], mailbox: M) -> None:
+        self.mailbox = mailbox
+        self.topics = frozenset(topics)
+        self._hub = hub
+        self._viewer = viewer
+        self._expiry: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._hub.started.wait()
+        self._hub.attach({*self.topics, topic_names.AUTH}, self.mailbox)
+        self._watch_expiry()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._hub.detach(self.mailbox)
+        if self._expiry is not None:
+            self._expiry.cancel()
+
+    async def snapshot(self, show: Callable[[Reads], Awaitable[State[T]]]) -> tuple[Position, State[T]]:
+        """A state and the position of the log in the same instant; waits while PostgreSQL is away.
+
+        Waits a moment for positions still to be given, so that whoever resumes at the cursor is not told again what
+        the snapshot showed. Under steady writing it goes on without: versions tell the repetition.
+        """
+        for attempt in range(_SETTLE_TRIES):
+            if attempt:
+                await asyncio.sleep(_SETTLE_SECONDS)
+            position, state, unsettled = await patiently(lambda: self._look(show))
+            if not (unsettled and state.versions):
+                break
+        return position, state
+
+    async def _look(self, show: Callable[[Reads], Awaitable[State[T]]]) -> tuple[Position, State[T], bool]:
+        shard = self._hub.log.shard
+        async with self._viewer.reads.snapshot() as reads:
+            head = await reads.first(_HEAD, {"shard": shard, "topics": sorted(self.topics)})
+            assert head is not None, "relay_shard has no row for this shard: run the migrations"
+            return Position(head.epoch, shard, head.pos), await show(reads), head.unsettled
+
+    def concerns_viewer(self, subject: UUID) -> bool:
+        """Whether an `auth` event about this client is about the one at the other end."""
+        return self._viewer.principal.id == f"client:{subject}"
+
+    async def renew(self) -> None:
+        """Look the caller's rights up again; the mailbox ends when they are gone."""
+        if await patiently(self._viewer.renew):
+            self._watch_expiry()
+        else:
+            self.mailbox.end(EndReason.ACCESS_REVOKED)
+
+    def _watch_expiry(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+        expires_at = self._viewer.principal.expires_at
+        if expires_at is None:
+            return
+        seconds = (expires_at - self._hub.clock.now()).total_seconds()
+        if seconds <= 0:
+            self.mailbox.end(EndReason.CREDENTIAL_EXPIRED)
+        else:
+            loop = asyncio.get_running_loop()
+            self._expiry = loop.call_later(seconds, self.mailbox.end, EndReason.CREDENTIAL_EXPIRED)

@@ -1,0 +1,159 @@
+"""Following values of which only the latest counts: stock, availability. Bursts conflate; the last always comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Hashable, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from app.kernel.db import Reads
+from app.live.attachment import Attachment, Ended, Reset, Snapshot, State, Viewer
+from app.live.events import LoggedEvent, Position
+from app.live.hub import Hub
+from app.live.mailbox import LatestMailbox
+from app.live.outage import patiently
+from app.live.replay import CannotResume, Renumbered, ResetReason, replay, require_reachable
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+KEYS_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class LatestChange(Generic[K, V]):
+    """What a key is worth now. Several changes, or none that is visible, may lie between two of these."""
+
+    key: K
+    value: V
+    cursor: str
+
+
+async def follow_latest(
+    hub: Hub,
+    viewer: Viewer,
+    *,
+    topics: Collection[str],
+    keys: Callable[[LoggedEvent], Iterable[K]],
+    snapshot: Callable[[Reads], Awaitable[State[T]]],
+    read: Callable[[Reads, Collection[K]], Awaitable[Mapping[K, V]]],
+    throttle_seconds: float = 0.0,
+    after: str | None = None,
+    keys_max: int = KEYS_MAX,
+) -> AsyncGenerator[Snapshot[T] | LatestChange[K, V] | Reset | Ended, None]:
+    """Snapshot, then the present value of each key that changed, no more often than the throttle allows.
+
+    keys      what an event touches, of what this caller watches; called while events are handed out, so quick
+    read      present values of the keys in one batch; a key left out is not shown (gone, or not the caller's to see)
+    after     a cursor of any earlier item: what changed since comes with its present value
+    Raises CursorRefused. A caller too far behind gets Reset(TOO_MANY_CHANGES) and a snapshot.
+    """
+    start = hub.cursors.open(after) if after is not None else None
+    mailbox = LatestMailbox(keys, keys_max=keys_max)
+    async with Attachment(hub, viewer, topics, mailbox) as attached:
+        reader = _Reader(hub, viewer, attached, keys, read, keys_max=keys_max, throttle_seconds=throttle_seconds)
+        reset: ResetReason | None = None
+        while mailbox.ended is None:
+            try:
+                if start is None:
+                    if reset is not None:
+                        yield Reset(reset, reader.cursor)
+                    mailbox.rearm()
+                    reader.place, state = await attached.snapshot(snapshot)
+                    yield Snapshot(state.items, reader.place, reader.cursor)
+                else:
+                    reader.place = start
+                async with aclosing(reader.changes(resuming=start is not None)) as changes:
+                    async for change in changes:
+                        yield change
+            except CannotResume as lost:
+                start, reset = None, lost.reason
+        yield Ended(mailbox.ended)
+
+
+class _Reader(Generic[K, V]):
+    """Where one stream stands: `place` is the position up to which every touched key has been shown."""
+
+    place: Position
+
+    def __init__(
+        self,
+        hub: Hub,
+        viewer: Viewer,
+        attached: Attachment[LatestMailbox[K]],
+        keys: Callable[[LoggedEvent], Iterable[K]],
+        read: Callable[[Reads, Collection[K]], Awaitable[Mapping[K, V]]],
+        *,
+        keys_max: int,
+        throttle_seconds: float,
+    ) -> None:
+        self._hub = hub
+        self._viewer = viewer
+        self._attached = attached
+        self._mailbox = attached.mailbox
+        self._keys = keys
+        self._read = read
+        self._keys_max = keys_max
+        self._throttle_seconds = throttle_seconds
+
+    @property
+    def cursor(self) -> str:
+        return self._hub.cursors.seal(self.place)
+
+    async def changes(self, *, resuming: bool) -> AsyncGenerator[LatestChange[K, V], None]:
+        """Present values of the keys touched after `place`, until the mailbox ends.  Raises CannotResume."""
+        loop = asyncio.get_running_loop()
+        shown_at = -self._throttle_seconds
+        if resuming:
+            await patiently(lambda: require_reachable(self._hub, self.place))
+            async with aclosing(self._show(*await patiently(self._touched_since))) as changes:
+                async for change in changes:
+                    yield change
+        while True:
+            await self._mailbox.ready()
+            if (early := shown_at + self._throttle_seconds - loop.time()) > 0 and not self._mailbox.has_ended():
+                await asyncio.sleep(early)
+            await self._check_rights()
+            if self._mailbox.has_ended():
+                return
+            if self._mailbox.renumbered:
+                raise Renumbered
+            if self._mailbox.overflowed:
+                raise CannotResume(ResetReason.TOO_MANY_CHANGES)
+
+            # In one step: what the mailbox holds is all that was touched up to the head.
+            head, taken = self._hub.head(), self._mailbox.take()
+            touched = [key for key, pos in taken.items() if pos > self.place.pos]
+            shown_at = loop.time()
+            async with aclosing(self._show(touched, head)) as changes:
+                async for change in changes:
+                    yield change
+
+    async def _touched_since(self) -> tuple[Collection[K], Position]:
+        """Keys touched between `place` and the head, from where the mailbox goes on."""
+        head = self._hub.head()
+        self._mailbox.rearm()
+        touched: set[K] = set()
+        async for page in replay(self._hub, self._attached.topics, after=self.place, upto=head.pos):
+            for event in page:
+                touched.update(self._keys(event))
+            if len(touched) > self._keys_max:
+                raise CannotResume(ResetReason.TOO_MANY_CHANGES)
+        return touched, head
+
+    async def _show(self, keys: Collection[K], head: Position) -> AsyncGenerator[LatestChange[K, V], None]:
+        """Read and yield the values. Only the last one carries the new place: before it, not all has been shown."""
+        values = await patiently(lambda: self._read(self._viewer.reads, keys)) if keys else {}
+        before = self.cursor
+        if head.pos > self.place.pos:
+            self.place = head
+        for number, (key, value) in enumerate(values.items(), 1):
+            yield LatestChange(key, value, self.cursor if number == len(values) else before)
+
+    async def _check_rights(self) -> None:
+        changed, self._mailbox.rights_changed = self._mailbox.rights_changed, set()
+        if any(map(self._attached.concerns_viewer, changed)):
+            await self._attached.renew()

@@ -1,0 +1,47 @@
+"""Which errors mean that PostgreSQL is away for the moment, so that waiting mends them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import uniform
+from typing import TypeVar
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+
+T = TypeVar("T")
+
+# Connection failures, an operator's intervention, a server out of resources.
+_PASSING = ("08", "57", "53")
+# Also of class 57, but it would come again: a statement that takes longer than statement_timeout allows.
+_STATEMENT_TIMEOUT = "57014"
+
+
+def is_outage(error: BaseException | None) -> bool:
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or is_outage(error.orig) or is_outage(error.__cause__)
+    if isinstance(error, asyncpg.PostgresError):
+        return _passes(error.sqlstate)
+    if isinstance(error, PoolExhausted | asyncpg.InterfaceError | asyncpg.InternalClientError):
+        return True
+    if isinstance(error, OSError | TimeoutError):
+        return True
+    # SQLAlchemy wraps the driver's errors in classes of its own and keeps the code.
+    return _passes(getattr(error, "sqlstate", None))
+
+
+def _passes(sqlstate: str | None) -> bool:
+    return sqlstate is not None and sqlstate[:2] in _PASSING and sqlstate != _STATEMENT_TIMEOUT
+
+
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """The answer, asked for again until PostgreSQL is there to give it.  Raises what is not an outage."""
+    pause = 0.05
+    while True:
+        try:
+            return await ask()
+        except Exception as error:
+            if not is_outage(error):
+                raise
+        await asyncio.sleep(pause * uniform(0.5, 1.0))
+        pause = min(pause * 2, 1.0)

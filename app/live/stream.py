@@ -1,0 +1,184 @@
+"""Following the log: a snapshot or a replay, then every change, without a gap and without a repetition.
+
+The order of steps is what makes it hold (docs/concepts/live.md): first the mailbox, then the snapshot, which reads the
+log's head in the same instant, then what the mailbox took in, less what the snapshot already showed. Resuming is the
+same as having overflowed: the log is read from the last position until the mailbox can take over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
+
+from app.kernel.db import Reads
+from app.kernel.principal import Principal
+from app.live import topics as topic_names
+from app.live.attachment import Attachment, Ended, Reset, Snapshot, State, Viewer
+from app.live.events import LoggedEvent, Position
+from app.live.hub import Hub
+from app.live.mailbox import OrderedMailbox
+from app.live.outage import is_outage, patiently
+from app.live.replay import CannotResume, Renumbered, ResetReason, replay, require_reachable
+
+T = TypeVar("T")
+
+# A reader this close to the head is pushed to again; one further behind would only overflow once more.
+_NEAR = 256
+_AWAY_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One event that the caller may see and asked for."""
+
+    event: LoggedEvent
+    cursor: str
+
+
+async def follow(
+    hub: Hub,
+    viewer: Viewer,
+    *,
+    topics: Collection[str],
+    snapshot: Callable[[Reads], Awaitable[State[T]]],
+    accept: Callable[[LoggedEvent, Principal], bool],
+    after: str | None = None,
+    mailbox: OrderedMailbox | None = None,
+) -> AsyncGenerator[Snapshot[T] | Change | Reset | Ended, None]:
+    """Snapshot, then Changes for ever; with a cursor the Changes since, or Reset and Snapshot where that cannot be.
+
+    snapshot  run inside one REPEATABLE READ transaction; may run several times
+    accept    rights and filter, asked for each event with the rights of the moment; pure
+    after     a cursor of any earlier item; what follows it is judged by today's rights
+    Raises CursorRefused. PostgreSQL or Redis going away delays items, it ends nothing.
+    """
+    start = hub.cursors.open(after) if after is not None else None
+    async with Attachment(hub, viewer, topics, mailbox or OrderedMailbox()) as attached:
+        reader = _Reader(hub, attached, start)
+        reset: ResetReason | None = None
+        while attached.mailbox.ended is None:
+            try:
+                if reader.position is None:
+                    if reset is not None:
+                        yield Reset(reset, reader.cursor)
+                    attached.mailbox.rearm()
+                    position, state = await attached.snapshot(snapshot)
+                    reader.shown(position, state.versions)
+                    yield Snapshot(state.items, position, reader.cursor)
+                async with aclosing(reader.events()) as events:
+                    async for event in events:
+                        if reader.is_news(event) and accept(event, viewer.principal):
+                            yield Change(event, reader.cursor)
+            except CannotResume as lost:
+                reader.position, reset = None, lost.reason
+        yield Ended(attached.mailbox.ended)
+
+
+class _Reader:
+    """Where one stream stands: everything up to `position` has been dealt with."""
+
+    def __init__(self, hub: Hub, attached: Attachment[OrderedMailbox], start: Position | None) -> None:
+        self.position = start
+        self._hub = hub
+        self._attached = attached
+        self._mailbox = attached.mailbox
+        self._last = start
+        self._versions: dict[tuple[str, UUID], int] = {}
+        if start is not None:
+            self._mailbox.overflow()
+
+    @property
+    def cursor(self) -> str:
+        """Of the last position dealt with."""
+        position = self.position or self._last
+        assert position is not None
+        return self._hub.cursors.seal(position)
+
+    def shown(self, position: Position, versions: Mapping[tuple[str, UUID], int]) -> None:
+        self.position = self._last = position
+        self._versions = dict(versions)
+
+    def is_news(self, event: LoggedEvent) -> bool:
+        """Whether the event adds to what was shown; moves the position past it."""
+        assert self.position is not None
+        subject = (event.aggregate, event.subject)
+        shown = self._versions.get(subject)
+        # For what the snapshot showed, its version decides: the change may have been committed in time for the
+        # snapshot and got its position after it. For all else the position decides.
+        news = event.version > shown if shown is not None else event.pos > self.position.pos
+        if shown is not None and news:
+            self._versions[subject] = event.version
+        if event.pos > self.position.pos:
+            self.position = self._last = Position(event.epoch, self.position.shard, event.pos)
+        return news
+
+    async def events(self) -> AsyncGenerator[LoggedEvent, None]:
+        """Events in order, from the mailbox or the log, until the mailbox ends.  Raises CannotResume."""
+        resuming = self._mailbox.overflowed
+        if resuming:
+            position = self.position
+            assert position is not None
+            await patiently(lambda: require_reachable(self._hub, position))
+        while True:
+            await self._mailbox.ready()
+            if self._mailbox.has_ended():
+                return
+            if self._mailbox.renumbered:
+                raise Renumbered
+            if self._mailbox.overflowed:
+                async with aclosing(self._pull(resuming)) as pulled:
+                    async for event in pulled:
+                        yield event
+                resuming = False
+                continue
+            for event in self._mailbox.take():
+                if topic_names.AUTH in event.topics and self._attached.concerns_viewer(event.subject):
+                    await self._attached.renew()
+                if self._mailbox.has_ended():
+                    return
+                yield event
+
+    async def _pull(self, resuming: bool) -> AsyncGenerator[LoggedEvent, None]:
+        """Read the log until the mailbox, taking in again, holds all that is still to come."""
+        if not resuming:
+            self._hub.stats.overflows += 1
+            # What was dropped may have been news of the caller's rights.
+            await self._attached.renew()
+        self._hub.stats.pulling += 1
+        try:
+            near = False
+            while not near and not self._mailbox.has_ended():
+                head = self._hub.head()
+                assert self.position is not None
+                if head.epoch != self.position.epoch:
+                    raise Renumbered
+                near = head.pos - self.position.pos <= _NEAR
+                if near:
+                    # In one step with reading the head: everything after it goes to the mailbox.
+                    self._mailbox.rearm()
+                try:
+                    pages = replay(self._hub, self._attached.topics, after=self.position, upto=head.pos)
+                    async with aclosing(pages):
+                        async for page in pages:
+                            for event in page:
+                                if self._mailbox.has_ended():
+                                    return
+                                yield event
+                except Exception as error:
+                    if not is_outage(error):
+                        raise
+                    near = False
+                    await asyncio.sleep(_AWAY_SECONDS)
+                else:
+                    self._skip_to(head)
+        finally:
+            self._hub.stats.pulling -= 1
+
+    def _skip_to(self, head: Position) -> None:
+        assert self.position is not None
+        if head.pos > self.position.pos:
+            self.position = self._last = head
