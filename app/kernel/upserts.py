@@ -6,7 +6,8 @@ locked in the order of its codes, so that two batches never wait for each other.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -16,7 +17,7 @@ from sqlalchemy import Table, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.kernel.errors import ValidationRefused, VersionConflict
+from app.kernel.errors import Refusal, ValidationRefused, VersionConflict
 from app.kernel.filters import same_as_any
 from app.kernel.ids import uuid7
 from app.kernel.work import Work
@@ -24,6 +25,28 @@ from app.kernel.work import Work
 BATCH_MAX = 250
 
 Facts = Mapping[str, Any]
+
+
+REFUSALS_MAX = 50
+
+
+class Gathering:
+    """Collects what is wrong with several parts of an input, so that the caller hears of it all at once."""
+
+    def __init__(self) -> None:
+        self._refusals: list[Refusal] = []
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        try:
+            yield
+        except Refusal as refusal:
+            self._refusals += [refusal, *refusal.also]
+
+    def settle(self) -> None:
+        """Raises the refusals of all parts together."""
+        if self._refusals:
+            raise Refusal.together(self._refusals[:REFUSALS_MAX])
 
 
 class Outcome(StrEnum):
@@ -112,11 +135,26 @@ async def upsert(work: Work, aggregate: Aggregate, items: Sequence[Item]) -> lis
     return [changes[item.code] for item in items]
 
 
-def _refuse_doubles(kind: str, items: Sequence[Item]) -> None:
-    if len(items) > BATCH_MAX:
+def read_batch(given: Sequence[Facts], clean: Callable[[Facts, tuple[str, ...]], Item], wrapper: str) -> list[Item]:
+    """The cleaned items of a batch.
+
+    wrapper  the field of a batch's entry that holds the item's own input
+    Raises ValidationRefused, for all items at once.
+    """
+    if len(given) > BATCH_MAX:
         raise ValidationRefused(
-            f"A batch has up to {BATCH_MAX} items, this one has {len(items)}: split it.", path=["input"]
+            f"A batch has up to {BATCH_MAX} items, this one has {len(given)}: split it.", path=["input"]
         )
+    gathering = Gathering()
+    items: list[Item] = []
+    for place, each in enumerate(given):
+        with gathering.part():
+            items.append(clean(each, ("input", str(place), wrapper)))
+    gathering.settle()
+    return items
+
+
+def _refuse_doubles(kind: str, items: Sequence[Item]) -> None:
     seen: set[str] = set()
     for item in items:
         if item.code in seen:
@@ -142,25 +180,22 @@ async def _create(work: Work, aggregate: Aggregate, items: Sequence[Item]) -> di
     """Insert the items that nobody else inserts at the same moment."""
     if not items:
         return {}
-    changes: dict[str, Change] = {}
+    gathering = Gathering()
     for item in items:
-        for name in aggregate.required:
-            if name not in item.given:
-                raise ValidationRefused(
-                    f"There is no {aggregate.kind} {item.code!r} yet, and a new one needs `{_camel(name)}`: give it.",
-                    path=item.at(_camel(name)),
-                )
-        _expect(aggregate.kind, item, 0)
-        facts = {**aggregate.defaults, **item.given, "code": item.code}
-        aggregate.check(facts, item)
-        changes[item.code] = Change(
+        with gathering.part():
+            _complete(aggregate, item)
+    gathering.settle()
+    changes = {
+        item.code: Change(
             item=item,
             id=uuid7(),
             version=1,
             outcome=Outcome.CREATED,
-            facts=facts,
-            changed=frozenset(facts),
+            facts={**aggregate.defaults, **item.given, "code": item.code},
+            changed=frozenset({*aggregate.defaults, *item.given}),
         )
+        for item in items
+    }
     table = aggregate.table
     stamps = {"created_at": work.now, "updated_at": work.now, "version": 1}
     rows = [
@@ -173,6 +208,21 @@ async def _create(work: Work, aggregate: Aggregate, items: Sequence[Item]) -> di
     statement = insert(table).on_conflict_do_nothing(index_elements=["code"]).returning(table.c.code)
     inserted = set((await work.db.execute(statement, rows)).scalars())
     return {code: change for code, change in changes.items() if code in inserted}
+
+
+def _complete(aggregate: Aggregate, item: Item) -> None:
+    """Whether the item can be created from what is given.  Raises VersionConflict, ValidationRefused."""
+    _expect(aggregate.kind, item, 0)
+    gathering = Gathering()
+    for name in aggregate.required:
+        with gathering.part():
+            if name not in item.given:
+                raise ValidationRefused(
+                    f"There is no {aggregate.kind} {item.code!r} yet, and a new one needs `{camel(name)}`: give it.",
+                    path=item.at(camel(name)),
+                )
+    gathering.settle()
+    aggregate.check({**aggregate.defaults, **item.given, "code": item.code}, item)
 
 
 def _compare(aggregate: Aggregate, item: Item, before: Facts) -> Change:
@@ -215,6 +265,7 @@ def _expect(kind: str, item: Item, actual: int) -> None:
         raise VersionConflict(kind, item.expected, actual, path=[*item.path[:-1], "expectedVersion"])
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """The name of a field as clients spell it."""
     first, *others = name.split("_")
     return first + "".join(each.title() for each in others)

@@ -1,0 +1,19 @@
+"""What happened to SKUs. Codes and ids only: watchers read what they need."""
+
+from uuid import UUID
+
+from app.kernel.events import Event
+
+
+class SkuChanged(Event):
+    """A SKU was created or changed, its prices and components included."""
+
+    def __init__(self, *, subject: UUID, version: int, code: str) -> None:
+        super().__init__(
+            aggregate="sku",
+            subject=subject,
+            version=version,
+            type="SkuChanged",
+            topics=["catalog", f"sku:{subject}"],
+            payload={"code": code},
+        )

@@ -1,0 +1,137 @@
+"""What is true now of SKUs. Every read goes through the row rules below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, Select, select, true
+
+from app.catalog.models import BundleComponent, Sku, SkuPrice
+from app.kernel import search
+from app.kernel.db import Reads
+from app.kernel.filters import same_as_any
+from app.kernel.pagination import Listing, OrderTerm
+from app.kernel.principal import Principal
+from app.network.queries import is_public, visible_channels
+
+
+def sku_visible(principal: Principal) -> ColumnElement[bool]:
+    """Visitors see active SKUs."""
+    return Sku.active.is_(True) if is_public(principal) else true()
+
+
+_SKUS: Select[*tuple[Any, ...]] = select(
+    Sku.id,
+    Sku.code,
+    Sku.name,
+    Sku.unit_of_measure,
+    Sku.weight_grams,
+    Sku.length_mm,
+    Sku.width_mm,
+    Sku.height_mm,
+    Sku.barcode,
+    Sku.hazardous,
+    Sku.stock_tracked,
+    Sku.backorder_limit,
+    Sku.preorder_release_at,
+    Sku.bundle,
+    Sku.active,
+    Sku.version,
+    Sku.created_at,
+    Sku.updated_at,
+)
+
+SKUS = Listing(
+    name="skus",
+    select=_SKUS,
+    key=Sku.id.expression,
+    columns={
+        "id": Sku.id.expression,
+        "code": Sku.code.expression,
+        "name": Sku.name.expression,
+        "barcode": Sku.barcode.expression,
+        "weight_grams": Sku.weight_grams.expression,
+        "hazardous": Sku.hazardous.expression,
+        "stock_tracked": Sku.stock_tracked.expression,
+        "bundle": Sku.bundle.expression,
+        "active": Sku.active.expression,
+        "preorder_release_at": Sku.preorder_release_at.expression,
+        "created_at": Sku.created_at.expression,
+        "updated_at": Sku.updated_at.expression,
+    },
+    orders={
+        "CODE": [OrderTerm(Sku.code.expression)],
+        "NAME": [OrderTerm(Sku.name_key.expression)],
+        "WEIGHT_GRAMS": [OrderTerm(Sku.weight_grams.expression, nullable=True)],
+        "CREATED_AT": [OrderTerm(Sku.created_at.expression)],
+        "UPDATED_AT": [OrderTerm(Sku.updated_at.expression)],
+    },
+    visible=sku_visible,
+    search=lambda text: search.found(Sku.search.expression, text),
+)
+
+
+async def skus_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:
+    return {
+        row.id: row
+        for row in await reads.all(_SKUS.where(same_as_any(Sku.id.expression, ids)).where(sku_visible(reads.principal)))
+    }
+
+
+async def skus_by_code(reads: Reads, codes: Sequence[str]) -> Mapping[str, Row[Any]]:
+    return {
+        row.code: row
+        for row in await reads.all(
+            _SKUS.where(same_as_any(Sku.code.expression, codes)).where(sku_visible(reads.principal))
+        )
+    }
+
+
+async def referenced_skus(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:
+    """SKUs that a row the caller may see refers to, retired ones included: for loaders of such rows only."""
+    return {row.id: row for row in await reads.all(_SKUS.where(same_as_any(Sku.id.expression, ids)))}
+
+
+async def prices_of_skus(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, list[Row[Any]]]:
+    """Prices in the channels that the caller sees: rows of channel_id, channel_code, currency, amount."""
+    channel = visible_channels(reads.principal).subquery()
+    rows = await reads.all(
+        select(
+            SkuPrice.sku_id,
+            SkuPrice.channel_id,
+            channel.c.code.label("channel_code"),
+            SkuPrice.currency,
+            SkuPrice.amount,
+        )
+        .join(channel, channel.c.id == SkuPrice.channel_id)
+        .where(same_as_any(SkuPrice.sku_id.expression, ids))
+        .order_by(SkuPrice.sku_id, channel.c.code, SkuPrice.currency)
+    )
+    found: dict[UUID, list[Row[Any]]] = {id: [] for id in ids}
+    for row in rows:
+        found[row.sku_id].append(row)
+    return found
+
+
+async def components_of_bundles(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, list[Row[Any]]]:
+    """The parts of each bundle, by code: rows of component_id, units."""
+    rows = await reads.all(
+        select(BundleComponent.bundle_id, BundleComponent.component_id, BundleComponent.units)
+        .join(Sku, Sku.id == BundleComponent.component_id)
+        .where(same_as_any(BundleComponent.bundle_id.expression, ids))
+        .order_by(BundleComponent.bundle_id, Sku.code)
+    )
+    found: dict[UUID, list[Row[Any]]] = {id: [] for id in ids}
+    for row in rows:
+        found[row.bundle_id].append(row)
+    return found
+
+
+async def sku_facts(reads: Reads, channel_id: UUID, currency: str, codes: Sequence[str]) -> list[dict[str, Any]]:
+    """What placing an order needs to know of SKUs; see sql/catalog_sku_facts.sql."""
+    facts: list[dict[str, Any]] = await reads.value(
+        "SELECT catalog_sku_facts($1, $2, $3)", channel_id, currency, list(codes)
+    )
+    return facts

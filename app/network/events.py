@@ -1,0 +1,33 @@
+"""What happened to channels and locations. Codes and ids only: watchers read what they need."""
+
+from uuid import UUID
+
+from app.kernel.events import Event
+
+
+class ChannelChanged(Event):
+    """A channel was created or changed, its list of locations included."""
+
+    def __init__(self, *, subject: UUID, version: int, code: str) -> None:
+        super().__init__(
+            aggregate="channel",
+            subject=subject,
+            version=version,
+            type="ChannelChanged",
+            topics=["network", f"channel:{subject}"],
+            payload={"code": code},
+        )
+
+
+class LocationChanged(Event):
+    """A location was created or changed."""
+
+    def __init__(self, *, subject: UUID, version: int, code: str) -> None:
+        super().__init__(
+            aggregate="location",
+            subject=subject,
+            version=version,
+            type="LocationChanged",
+            topics=["network", f"location:{subject}"],
+            payload={"code": code},
+        )

@@ -1,0 +1,215 @@
+"""What is true now of channels and locations. Every read goes through the row rules below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, false, select, true
+
+from app.kernel import search
+from app.kernel.db import Reads
+from app.kernel.filters import same_as_any
+from app.kernel.pagination import Listing, OrderTerm
+from app.kernel.principal import Kind, Principal
+from app.network.models import Channel, ChannelLocation, Location
+
+_PUBLIC = (Kind.STOREFRONT, Kind.CUSTOMER, Kind.ANONYMOUS)
+
+
+def is_public(principal: Principal) -> bool:
+    """Whether the caller is a shop's visitor rather than somebody who runs the shop."""
+    return principal.kind in _PUBLIC
+
+
+def channel_visible(principal: Principal) -> ColumnElement[bool]:
+    """A key bound to a channel sees that one; visitors see active ones."""
+    return and_(true(), *_channel_rules(principal))
+
+
+def _channel_rules(principal: Principal) -> list[ColumnElement[bool]]:
+    rules: list[ColumnElement[bool]] = []
+    if principal.channel_id is not None:
+        rules.append(Channel.id == principal.channel_id)
+    elif principal.kind is Kind.STOREFRONT:
+        rules.append(false())
+    if is_public(principal):
+        rules.append(Channel.active.is_(True))
+    return rules
+
+
+def visible_channels(principal: Principal) -> Select[UUID, str]:
+    """Ids and codes of the channels that the caller sees, for the lists of other areas to join."""
+    return select(Channel.id, Channel.code).where(channel_visible(principal))
+
+
+def location_visible(principal: Principal) -> ColumnElement[bool]:
+    """A key bound to a channel sees the locations that serve it; visitors see active ones."""
+    rules: list[ColumnElement[bool]] = [true()]
+    if principal.channel_id is not None:
+        rules.append(
+            exists().where(
+                ChannelLocation.location_id == Location.id, ChannelLocation.channel_id == principal.channel_id
+            )
+        )
+    elif principal.kind is Kind.STOREFRONT:
+        rules.append(false())
+    if is_public(principal):
+        rules.append(Location.active.is_(True))
+    return and_(*rules)
+
+
+_CHANNELS: Select[*tuple[Any, ...]] = select(
+    Channel.id,
+    Channel.code,
+    Channel.name,
+    Channel.kind,
+    Channel.currency,
+    Channel.time_zone,
+    Channel.tax_rate_ppm,
+    Channel.prices_include_tax,
+    Channel.payment_policy,
+    Channel.origins,
+    Channel.active,
+    Channel.version,
+    Channel.created_at,
+    Channel.updated_at,
+)
+_LOCATIONS: Select[*tuple[Any, ...]] = select(
+    Location.id,
+    Location.code,
+    Location.name,
+    Location.type,
+    Location.latitude,
+    Location.longitude,
+    Location.country,
+    Location.time_zone,
+    Location.address,
+    Location.daily_order_capacity,
+    Location.daily_unit_capacity,
+    Location.cutoff,
+    Location.active,
+    Location.version,
+    Location.created_at,
+    Location.updated_at,
+)
+
+CHANNELS = Listing(
+    name="channels",
+    select=_CHANNELS,
+    key=Channel.id.expression,
+    columns={
+        "id": Channel.id.expression,
+        "code": Channel.code.expression,
+        "name": Channel.name.expression,
+        "kind": Channel.kind.expression,
+        "currency": Channel.currency.expression,
+        "active": Channel.active.expression,
+        "created_at": Channel.created_at.expression,
+        "updated_at": Channel.updated_at.expression,
+    },
+    orders={
+        "CODE": [OrderTerm(Channel.code.expression)],
+        "NAME": [OrderTerm(Channel.name_key.expression)],
+        "CREATED_AT": [OrderTerm(Channel.created_at.expression)],
+        "UPDATED_AT": [OrderTerm(Channel.updated_at.expression)],
+    },
+    visible=channel_visible,
+    search=lambda text: search.found(Channel.search.expression, text),
+)
+LOCATIONS = Listing(
+    name="locations",
+    select=_LOCATIONS,
+    key=Location.id.expression,
+    columns={
+        "id": Location.id.expression,
+        "code": Location.code.expression,
+        "name": Location.name.expression,
+        "type": Location.type.expression,
+        "country": Location.country.expression,
+        "active": Location.active.expression,
+        "created_at": Location.created_at.expression,
+        "updated_at": Location.updated_at.expression,
+    },
+    orders={
+        "CODE": [OrderTerm(Location.code.expression)],
+        "NAME": [OrderTerm(Location.name_key.expression)],
+        "CREATED_AT": [OrderTerm(Location.created_at.expression)],
+        "UPDATED_AT": [OrderTerm(Location.updated_at.expression)],
+    },
+    visible=location_visible,
+    search=lambda text: search.found(Location.search.expression, text),
+)
+
+
+async def channels_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:
+    return {
+        row.id: row
+        for row in await reads.all(
+            _CHANNELS.where(same_as_any(Channel.id.expression, ids)).where(channel_visible(reads.principal))
+        )
+    }
+
+
+async def channels_by_code(reads: Reads, codes: Sequence[str]) -> Mapping[str, Row[Any]]:
+    return {
+        row.code: row
+        for row in await reads.all(
+            _CHANNELS.where(same_as_any(Channel.code.expression, codes)).where(channel_visible(reads.principal))
+        )
+    }
+
+
+async def referenced_channels(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:
+    """Channels that a row the caller may see refers to, closed ones included: for loaders of such rows only."""
+    return {row.id: row for row in await reads.all(_CHANNELS.where(same_as_any(Channel.id.expression, ids)))}
+
+
+async def locations_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:
+    return {
+        row.id: row
+        for row in await reads.all(
+            _LOCATIONS.where(same_as_any(Location.id.expression, ids)).where(location_visible(reads.principal))
+        )
+    }
+
+
+async def locations_by_code(reads: Reads, codes: Sequence[str]) -> Mapping[str, Row[Any]]:
+    return {
+        row.code: row
+        for row in await reads.all(
+            _LOCATIONS.where(same_as_any(Location.code.expression, codes)).where(location_visible(reads.principal))
+        )
+    }
+
+
+async def referenced_locations(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:
+    """Locations that a row the caller may see refers to, closed ones included: for loaders of such rows only."""
+    return {row.id: row for row in await reads.all(_LOCATIONS.where(same_as_any(Location.id.expression, ids)))}
+
+
+async def locations_of_channels(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, list[Row[Any]]]:
+    """The locations that serve each channel, first choice first: rows of location_id, priority, safety_stock."""
+    rows = await reads.all(
+        select(
+            ChannelLocation.channel_id,
+            ChannelLocation.location_id,
+            ChannelLocation.priority,
+            ChannelLocation.safety_stock,
+        )
+        .join(Location, Location.id == ChannelLocation.location_id)
+        .where(same_as_any(ChannelLocation.channel_id.expression, ids))
+        .where(location_visible(reads.principal))
+        .order_by(ChannelLocation.channel_id, ChannelLocation.priority, Location.code)
+    )
+    found: dict[UUID, list[Row[Any]]] = {id: [] for id in ids}
+    for row in rows:
+        found[row.channel_id].append(row)
+    return found
+
+
+async def channel_facts(reads: Reads, channel_id: UUID) -> dict[str, Any] | None:
+    """What placing an order needs to know of its channel; see sql/network_channel_facts.sql."""
+    facts: dict[str, Any] | None = await reads.value("SELECT network_channel_facts($1)", channel_id)
+    return facts
