@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Protocol
 
 from app.gql.caller import Caller
+from app.live.drain import Drain
 
 # What clients of graphql-transport-ws make of these: 1012 and 4403 are tried again, 4401 is final.
 RESTARTING = 1012
 UNAUTHORIZED = 4401
 FORBIDDEN = 4403
+_RESTARTING_REASON = "This server is restarting: connect again."
 
 
 class Stream(Protocol):
@@ -29,12 +29,11 @@ class Stream(Protocol):
 
 
 class Streams:
-    """All open streams of one process."""
+    """All open streams of one process. When the process drains, each is closed with 1012 and comes back elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, drain: Drain | None = None) -> None:
+        self.drain = drain or Drain()
         self._open: set[Stream] = set()
-        self._empty = asyncio.Event()
-        self._empty.set()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -42,13 +41,14 @@ class Streams:
     @contextmanager
     def entered(self, stream: Stream) -> Iterator[None]:
         self._open.add(stream)
-        self._empty.clear()
+        let_go = self.drain.register(lambda: stream.close(RESTARTING, _RESTARTING_REASON))
+        if self.drain.closing:
+            stream.close(RESTARTING, _RESTARTING_REASON)
         try:
             yield
         finally:
+            let_go()
             self._open.discard(stream)
-            if not self._open:
-                self._empty.set()
 
     def revoke(self, credential: str) -> None:
         """End what this credential opened; the client is told not to try again with it."""
@@ -61,25 +61,6 @@ class Streams:
         for stream in list(self._open):
             if stream.caller.principal.id == principal_id:
                 stream.close(FORBIDDEN, "Your rights have changed: connect again.")
-
-    async def drain(self, seconds: float, *, steps: int = 20) -> None:
-        """Close all streams in random batches over this time, so that their clients do not all return at once."""
-        waiting = list(self._open)
-        random.shuffle(waiting)
-        batch = -(-len(waiting) // steps) or 1
-        pause = seconds / steps
-        while waiting:
-            for stream in waiting[:batch]:
-                stream.close(RESTARTING, "This server is restarting: connect again.")
-            del waiting[:batch]
-            if waiting:
-                await asyncio.sleep(pause)
-        for stream in list(self._open):  # those that came in the meantime
-            stream.close(RESTARTING, "This server is restarting: connect again.")
-        try:
-            await asyncio.wait_for(self._empty.wait(), timeout=max(pause, 1.0))
-        except TimeoutError:
-            return
 
 
 def seconds_left(caller: Caller, now: datetime) -> float | None:

@@ -1,0 +1,333 @@
+"""A small schema and everything around it, to try the transports with."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import strawberry
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Route, WebSocketRoute
+from strawberry.schema.config import StrawberryConfig
+
+from app.gql import errors
+from app.gql.caller import Caller
+from app.gql.context import Context
+from app.gql.door import House
+from app.gql.execution import Graph
+from app.gql.http import GraphQLHttp
+from app.gql.money import Money, MoneyInput
+from app.gql.mutations import mutation
+from app.gql.scalars import JSON, SCALARS, Cursor, Long, TimeZone
+from app.gql.scopes import ANYONE, needs, scoped
+from app.gql.streams import Streams
+from app.gql.websocket import GraphQLWebSocket
+from app.kernel.clock import SystemClock
+from app.kernel.errors import Forbidden, NotFound, Refusal, Unauthenticated, VersionConflict
+from app.kernel.principal import ANONYMOUS, Kind, Principal
+from app.kernel.work import CommandArguments
+
+CHANNEL = UUID(int=7)
+
+
+class OutOfToys(Refusal):
+    code = "OUT_OF_TOYS"
+
+    def __init__(self, left: int) -> None:
+        super().__init__(f"Only {left} left.", path=["input", "units"])
+        self.left = left
+
+
+@errors.user_error(OutOfToys)
+@strawberry.type(name="OutOfToys")
+class OutOfToysError(errors.UserError):
+    left: int
+
+
+@scoped(ANYONE)
+@strawberry.interface
+class Named:
+    name: str
+
+
+@scoped("toys:read")
+@strawberry.type
+class Toy(Named):
+    weight: int
+    secret: str = strawberry.field(metadata=needs("toys:secrets"))
+    parts: list[Toy]
+
+    @strawberry.field
+    async def loaded(self, info: strawberry.Info[Context, None]) -> int:
+        """How often the batch function has run for this operation."""
+        return await info.context.load(count_batches, self.name) or 0
+
+    @strawberry.field
+    def broken(self) -> str:
+        raise RuntimeError("the password is hunter2")
+
+    @strawberry.field
+    async def missing(self) -> str:
+        raise NotFound("toy", "x")
+
+    @strawberry.field
+    async def refused(self) -> str:
+        raise Forbidden("toys:secrets")
+
+
+@scoped("toys:read")
+@strawberry.type
+class ToyEdge:
+    node: Toy
+
+
+@scoped("toys:read")
+@strawberry.type
+class ToyConnection:
+    edges: list[ToyEdge]
+    nodes: list[Toy]
+
+
+@scoped(ANYONE)
+@strawberry.type
+class Snapshot:
+    cursor: Cursor
+    at: int
+
+
+@scoped(ANYONE)
+@strawberry.type
+class Change:
+    cursor: Cursor
+    number: int
+    loads: int
+
+    @strawberry.field
+    async def batches(self, info: strawberry.Info[Context, None]) -> int:
+        return await info.context.load(count_batches, "a") or 0
+
+
+batches = 0
+
+
+async def count_batches(_: Any, keys: Any) -> dict[str, int]:
+    global batches
+    batches += 1
+    return dict.fromkeys(keys, batches)
+
+
+@scoped(ANYONE)
+@strawberry.type
+class ToyPayload:
+    toy: Toy | None
+    user_errors: list[errors.UserError]
+
+
+@strawberry.input
+class ToyInput:
+    name: str
+    units: int = 1
+    price: MoneyInput | None = None
+
+
+def toy(name: str = "car", depth: int = 2) -> Toy:
+    return Toy(name=name, weight=5, secret="s", parts=[toy(name + "'", depth - 1)] if depth else [])
+
+
+@scoped(ANYONE)
+@strawberry.type
+class Query:
+    @strawberry.field
+    def hello(self, name: str = "world") -> str:
+        return f"hello {name}"
+
+    @strawberry.field(metadata=needs("toys:read"))
+    def toy(self) -> Toy:
+        return toy()
+
+    @strawberry.field
+    def named(self) -> Named:
+        return toy()
+
+    @strawberry.field(metadata=needs("toys:read"))
+    def toys(self, first: int | None = None, last: int | None = None) -> ToyConnection:
+        toys = [toy(str(n), 0) for n in range(first or 20)]
+        return ToyConnection(edges=[ToyEdge(node=each) for each in toys], nodes=toys)
+
+    @strawberry.field
+    async def slow(self, seconds: float) -> str:
+        await asyncio.sleep(seconds)
+        return "done"
+
+    @strawberry.field
+    def at(self, at: datetime) -> datetime:
+        return at
+
+    @strawberry.field
+    def long(self, n: Long) -> Long:
+        return n
+
+    @strawberry.field
+    def json(self, value: JSON) -> JSON:
+        return value
+
+    @strawberry.field
+    def zone(self, zone: TimeZone) -> TimeZone:
+        return zone
+
+    @strawberry.field
+    def price(self, minor: int, currency: str) -> Money:
+        return Money.of(minor, currency)
+
+
+@strawberry.type
+class Mutation:
+    @mutation(scope="toys:write", versioned=True)
+    async def toy_make(self, info: strawberry.Info, input: ToyInput, command: CommandArguments) -> ToyPayload:
+        """Make a toy."""
+        if input.units > 3:
+            raise OutOfToys(3)
+        if command.expected_version == 9:
+            raise VersionConflict("toy", 9, 10)
+        if input.price is not None:
+            input.price.minor_units("input", "price")
+        return ToyPayload(toy=toy(f"{input.name} {command.key} {command.dry_run}"), user_errors=[])
+
+
+@dataclass
+class Trace:
+    """What the subscriptions of a test did."""
+
+    opened: list[Any] = field(default_factory=list)
+    closed: int = 0
+    going: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@scoped(ANYONE)
+@strawberry.type
+class Subscription:
+    @strawberry.subscription
+    async def count(
+        self, info: strawberry.Info[Context, None], to: int = 3, pause: float = 0, after: Cursor | None = None
+    ) -> AsyncIterator[Change]:
+        trace: Trace = info.context.services
+        trace.opened.append(after)
+        try:
+            for number in range(int(after or 0) + 1, to + 1):
+                yield Change(cursor=Cursor(str(number)), number=number, loads=0)
+                await asyncio.sleep(pause)
+        finally:
+            trace.closed += 1
+
+    @strawberry.subscription(metadata=needs("toys:read"))
+    async def items(self) -> AsyncIterator[Snapshot | Change]:
+        yield Snapshot(cursor=Cursor("s"), at=0)
+        yield Change(cursor=Cursor("c"), number=1, loads=0)
+
+    @strawberry.subscription
+    async def breaks(self) -> AsyncIterator[int]:
+        yield 1
+        raise RuntimeError("the password is hunter2")
+
+    @strawberry.subscription
+    async def refuses(self) -> AsyncIterator[int]:
+        raise NotFound("toy", "x")
+        yield 1
+
+    @strawberry.subscription
+    async def big(self, kilobytes: int = 64) -> AsyncIterator[str]:
+        while True:
+            yield "x" * kilobytes * 1024
+            await asyncio.sleep(0)
+
+
+CALLERS = {
+    "reader": Principal(Kind.STAFF, "client:reader", frozenset({"toys:read"})),
+    "maker": Principal(Kind.PARTNER, "client:maker", frozenset({"toys:read", "toys:write"})),
+    "shop": Principal(Kind.STOREFRONT, "client:shop", frozenset({"toys:read"}), channel_id=CHANNEL),
+}
+
+schema = strawberry.Schema(
+    query=Query,
+    mutation=Mutation,
+    subscription=Subscription,
+    types=[*errors.all_types(), Toy],
+    config=StrawberryConfig(scalar_map=SCALARS),
+)
+
+
+@dataclass
+class ToyShop:
+    """A running server, and what a test may look at or change."""
+
+    graph: Graph
+    trace: Trace
+    streams: Streams
+    port: int = 0
+    callers: dict[str, Principal] = field(default_factory=lambda: dict(CALLERS))
+    origins: dict[str, UUID | None] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/graphql"
+
+    @property
+    def ws(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/graphql"
+
+    async def authenticate(self, credential: str | None) -> Caller:
+        if credential is None:
+            return Caller(ANONYMOUS)
+        if credential not in self.callers:
+            raise Unauthenticated("No such key.")
+        return Caller(self.callers[credential], f"key:{credential}")
+
+    async def allow_origin(self, origin: str, channel_id: UUID | None) -> bool:
+        return origin in self.origins and (channel_id is None or self.origins[origin] == channel_id)
+
+    def new_context(self, principal: Principal) -> Context:
+        return Context(
+            principal=principal,
+            reads=None,  # type: ignore[arg-type]
+            runner=None,  # type: ignore[arg-type]
+            services=self.trace,
+            request_id=f"request-{datetime.now(UTC).timestamp()}",
+        )
+
+    def house(self) -> House:
+        return House(
+            graph=self.graph,
+            authenticate=self.authenticate,
+            allow_origin=self.allow_origin,
+            new_context=self.new_context,
+            clock=SystemClock(),
+            streams=self.streams,
+        )
+
+
+@contextlib.asynccontextmanager
+async def serving(*, timeout: float = 10, init_seconds: float = 10, send_seconds: float = 10) -> AsyncIterator[ToyShop]:
+    """The toy shop on a free port of 127.0.0.1, in this very loop."""
+    shop = ToyShop(Graph(schema, timeout=timeout), Trace(), Streams())
+    house = shop.house()
+    socket = GraphQLWebSocket(house, init_seconds=init_seconds, send_seconds=send_seconds)
+    app = Starlette(routes=[Route("/graphql", GraphQLHttp(house)), WebSocketRoute("/graphql", socket)])
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, log_level="warning", ws_max_size=1 << 20, ws_per_message_deflate=False, lifespan="off"
+    )
+    server = uvicorn.Server(config)
+    config.load()
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
+    shop.port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield shop
+    finally:
+        server.force_exit = True
+        await server.shutdown()
