@@ -29,7 +29,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.kernel import events
 from app.kernel.clock import Clock
-from app.kernel.db import Base, Database, Reads, value_within
+from app.kernel.db import Base, Database, Reads
 from app.kernel.errors import REFUSED_IN_SQL, Busy, Forbidden, IdempotencyKeyReused, Refusal, VersionConflict
 from app.kernel.events import Event
 from app.kernel.principal import Principal
@@ -153,10 +153,12 @@ class Work:
             *arguments,
         )
         sql = f"SELECT {function}({', '.join(f'${i}' for i in range(1, len(given) + 1))})"
-        if self.connection is not None:
-            result: Result = await value_within(self.connection, sql, *given)
-        else:
-            result = await self.reads.database.call(sql, *given)
+        try:
+            result: Result = await self.reads.value(sql, *given)
+        except asyncpg.PostgresError as problem:
+            if problem.sqlstate == REFUSED_IN_SQL:
+                raise _refusal_in(problem) from problem
+            raise
         return result
 
 

@@ -1,0 +1,182 @@
+"""What is true now of stock. On-hand figures are for callers with stock:read; visitors see promises, made elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, Select, Text, Uuid, and_, bindparam, column, func, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from app.inventory.models import Allocation, Reservation, ReservationLine, StockLevel, StockMovement, Supply
+from app.kernel.db import Reads
+from app.kernel.filters import same_as_any
+from app.kernel.pagination import Listing, OrderTerm
+from app.kernel.principal import Principal
+
+StockKey = tuple[UUID, UUID, str]
+
+available = (
+    StockLevel.on_hand - StockLevel.allocated - StockLevel.reserved - StockLevel.damaged - StockLevel.quality_control
+)
+_LEVELS: Select[Any] = select(*StockLevel.__table__.c, available.label("available"))
+_MOVEMENTS: Select[Any] = select(*StockMovement.__table__.c)
+
+
+def reservation_visible(principal: Principal) -> ColumnElement[bool]:
+    """Whoever has the token may use it, within the channel its key is bound to."""
+    return Reservation.channel_id == principal.channel_id if principal.channel_id is not None else true()
+
+
+def _everything(_: Principal) -> ColumnElement[bool]:
+    """Stock is the whole company's: the scope stock:read alone decides."""
+    return true()
+
+
+STOCK_LEVELS = Listing(
+    name="stock_levels",
+    select=_LEVELS,
+    key=StockLevel.owner.expression,
+    columns={
+        "sku_id": StockLevel.sku_id.expression,
+        "location_id": StockLevel.location_id.expression,
+        "owner": StockLevel.owner.expression,
+        "on_hand": StockLevel.on_hand.expression,
+        "allocated": StockLevel.allocated.expression,
+        "reserved": StockLevel.reserved.expression,
+        "available": available,
+        "updated_at": StockLevel.updated_at.expression,
+    },
+    orders={
+        "SKU": [
+            OrderTerm(StockLevel.sku_id.expression),
+            OrderTerm(StockLevel.location_id.expression),
+        ],
+    },
+    visible=_everything,
+)
+
+STOCK_MOVEMENTS = Listing(
+    name="stock_movements",
+    select=_MOVEMENTS,
+    key=StockMovement.id.expression,
+    columns={
+        "sku_id": StockMovement.sku_id.expression,
+        "location_id": StockMovement.location_id.expression,
+        "owner": StockMovement.owner.expression,
+        "type": StockMovement.type.expression,
+        "reason": StockMovement.reason.expression,
+        "cause_id": StockMovement.cause_id.expression,
+        "occurred_at": StockMovement.occurred_at.expression,
+    },
+    orders={"WRITTEN": []},
+    visible=_everything,
+)
+
+
+def _named(keys: Sequence[StockKey]) -> Any:
+    """The keys as a relation to join, so that every lookup is one index probe."""
+    named = func.unnest(
+        bindparam(None, [sku for sku, _, _ in keys], type_=ARRAY(Uuid), unique=True),
+        bindparam(None, [location for _, location, _ in keys], type_=ARRAY(Uuid), unique=True),
+        bindparam(None, [owner for _, _, owner in keys], type_=ARRAY(Text), unique=True),
+    )
+    return named.table_valued(
+        column("sku_id", Uuid), column("location_id", Uuid), column("owner", Text)
+    ).render_derived(name="named")
+
+
+def _same_key(model: type[StockLevel] | type[StockMovement] | type[Supply], named: Any) -> ColumnElement[bool]:
+    return and_(model.sku_id == named.c.sku_id, model.location_id == named.c.location_id, model.owner == named.c.owner)
+
+
+async def levels_by_key(reads: Reads, keys: Sequence[StockKey]) -> Mapping[StockKey, Row[Any]]:
+    named = _named(keys)
+    rows = await reads.all(_LEVELS.join(named, _same_key(StockLevel, named)))
+    return {(row.sku_id, row.location_id, row.owner): row for row in rows}
+
+
+async def levels_of_skus(reads: Reads, sku_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[Row[Any]]]:
+    """All balances of each SKU, by location and owner."""
+    statement = _LEVELS.where(same_as_any(StockLevel.sku_id.expression, sku_ids)).order_by(
+        StockLevel.sku_id, StockLevel.location_id, StockLevel.owner
+    )
+    return _grouped(await reads.all(statement), sku_ids, "sku_id")
+
+
+async def incoming_by_key(reads: Reads, keys: Sequence[StockKey]) -> Mapping[StockKey, int]:
+    """Units on their way: the open supply of each balance."""
+    named = _named(keys)
+    statement = (
+        select(Supply.sku_id, Supply.location_id, Supply.owner, func.sum(Supply.units_open).label("units"))
+        .join(named, _same_key(Supply, named))
+        .where(Supply.units_open > 0)
+        .group_by(Supply.sku_id, Supply.location_id, Supply.owner)
+    )
+    found = {(row.sku_id, row.location_id, row.owner): int(row.units) for row in await reads.all(statement)}
+    return {key: found.get(key, 0) for key in keys}
+
+
+# The newest entries of a balance's ledger: (balance, entries to give, newest id to leave out); one more is read.
+MovementsKey = tuple[StockKey, int, int | None]
+
+
+async def movements_pages(reads: Reads, keys: Sequence[MovementsKey]) -> Mapping[MovementsKey, Sequence[Row[Any]]]:
+    """Newest first; one statement for each distinct page."""
+    pages: dict[MovementsKey, list[Row[Any]]] = {key: [] for key in keys}
+    sizes: dict[tuple[int, int | None], list[StockKey]] = {}
+    for key, size, before in keys:
+        sizes.setdefault((size, before), []).append(key)
+    for (size, before), stock_keys in sizes.items():
+        named = _named(stock_keys)
+        entries = _MOVEMENTS.where(_same_key(StockMovement, named)).order_by(StockMovement.id.desc()).limit(size + 1)
+        if before is not None:
+            entries = entries.where(StockMovement.id < before)
+        newest = entries.lateral("newest")
+        for row in await reads.all(select(newest).select_from(named.join(newest, true()))):
+            pages[((row.sku_id, row.location_id, row.owner), size, before)].append(row)
+    return pages
+
+
+async def allocations_by_line(reads: Reads, line_ids: Sequence[UUID], order_ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+    """Open and consumed allocations of lines whose order the caller has been shown."""
+    statement = (
+        select(*Allocation.__table__.c)
+        .where(same_as_any(Allocation.order_id.expression, order_ids))
+        .where(same_as_any(Allocation.order_line_id.expression, line_ids))
+        .where(Allocation.status != "RELEASED")
+        .order_by(Allocation.order_line_id, Allocation.id)
+    )
+    return await reads.all(statement)
+
+
+async def reservations_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:
+    statement = (
+        select(*Reservation.__table__.c)
+        .where(same_as_any(Reservation.id.expression, ids))
+        .where(reservation_visible(reads.principal))
+    )
+    return {row.id: row for row in await reads.all(statement)}
+
+
+async def reservation_id_of(reads: Reads, token: str) -> UUID | None:
+    statement = select(Reservation.id).where(Reservation.token == token).where(reservation_visible(reads.principal))
+    found: UUID | None = await reads.scalar(statement)
+    return found
+
+
+async def lines_of_reservations(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Sequence[Row[Any]]]:
+    statement = (
+        select(*ReservationLine.__table__.c)
+        .where(same_as_any(ReservationLine.reservation_id.expression, ids))
+        .order_by(ReservationLine.reservation_id, ReservationLine.sku_id, ReservationLine.location_id)
+    )
+    return _grouped(await reads.all(statement), ids, "reservation_id")
+
+
+def _grouped(rows: Sequence[Row[Any]], keys: Sequence[UUID], name: str) -> Mapping[UUID, Sequence[Row[Any]]]:
+    groups: dict[UUID, list[Row[Any]]] = {key: [] for key in keys}
+    for row in rows:
+        groups[getattr(row, name)].append(row)
+    return groups

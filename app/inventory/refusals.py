@@ -1,0 +1,138 @@
+"""Why stock says no."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.kernel.errors import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class UnitsAt:
+    location: str
+    units: int
+
+
+class InsufficientStock(Refusal):
+    """Not enough of a SKU, with what there is, where, and when more is due."""
+
+    code = "INSUFFICIENT_STOCK"
+
+    def __init__(
+        self,
+        *,
+        sku: str,
+        requested: int,
+        available: int,
+        by_location: Sequence[UnitsAt] = (),
+        next_available_at: datetime | None = None,
+        path: list[str] | None = None,
+    ) -> None:
+        later = f"the rest is due on {next_available_at:%Y-%m-%d}" if next_available_at else "no more is on its way"
+        super().__init__(
+            f"{requested} of {sku} asked for, {available} can be promised now; {later}. Ask for fewer, or wait.",
+            path=path,
+        )
+        self.sku = sku
+        self.requested = requested
+        self.available = available
+        self.by_location = list(by_location)
+        self.next_available_at = next_available_at
+
+
+class StockTaken(Refusal):
+    """Another request took the units between the decision and the write. Trying again decides on fresh figures."""
+
+    code = "STOCK_TAKEN"
+    retryable = True
+
+    def __init__(self, *, sku_id: str, location_id: str) -> None:
+        super().__init__("Others just took the last of these units: send the request again to see what is left.")
+        self.sku_id = sku_id
+        self.location_id = location_id
+
+
+class BackorderLimit(Refusal):
+    """Others took the rest of what may be sold beyond stock, between the decision and the write."""
+
+    code = "BACKORDER_LIMIT"
+    retryable = True
+
+    def __init__(self, *, sku_id: str) -> None:
+        super().__init__("Others just took the rest of what may be backordered: send the request again.")
+        self.sku_id = sku_id
+
+
+class StockCompareFailed(Refusal):
+    """The units on hand are not what the caller believed."""
+
+    code = "STOCK_COMPARE_FAILED"
+
+    def __init__(self, *, sku_id: str, location_id: str, expected: int, actual: int, **names: str) -> None:
+        sku, location = names.get("sku", sku_id), names.get("location", location_id)
+        super().__init__(
+            f"{actual} of {sku} lie at {location}, you compared with {expected}: read the balance again, then decide."
+        )
+        self.sku, self.location = sku, location
+        self.facts: dict[str, Any] = {
+            "sku_id": sku_id,
+            "location_id": location_id,
+            "expected": expected,
+            "actual": actual,
+        }
+        self.expected = expected
+        self.actual = actual
+
+
+class StockBelowCommitted(Refusal):
+    """The change would leave less on hand than is allocated, reserved or set aside."""
+
+    code = "STOCK_BELOW_COMMITTED"
+
+    def __init__(
+        self,
+        *,
+        sku_id: str,
+        location_id: str,
+        on_hand: int,
+        allocated: int,
+        reserved: int,
+        damaged: int,
+        quality_control: int,
+        **names: str,
+    ) -> None:
+        sku, location = names.get("sku", sku_id), names.get("location", location_id)
+        free = on_hand - allocated - reserved - damaged - quality_control
+        super().__init__(
+            f"Of {on_hand} {sku} at {location}, {allocated} are allocated, {reserved} reserved, {damaged} damaged and"
+            f" {quality_control} in quality control: at most {free} can go. Cancel or release some first."
+        )
+        self.sku, self.location = sku, location
+        self.on_hand = on_hand
+        self.committed = allocated + reserved
+        self.available = free
+        self.facts: dict[str, Any] = {
+            "sku_id": sku_id,
+            "location_id": location_id,
+            "on_hand": on_hand,
+            "allocated": allocated,
+            "reserved": reserved,
+            "damaged": damaged,
+            "quality_control": quality_control,
+        }
+
+
+class ReservationClosed(Refusal):
+    """The reservation was used, released, or its time is over."""
+
+    code = "RESERVATION_CLOSED"
+
+    def __init__(self, *, status: str, expires_at: datetime | str, path: list[str] | None = None) -> None:
+        at = datetime.fromisoformat(expires_at) if isinstance(expires_at, str) else expires_at
+        why = {"CONSUMED": "was used by an order", "RELEASED": "was released"}.get(
+            status, f"ended at {at:%H:%M:%S} UTC"
+        )
+        super().__init__(f"This reservation {why}: reserve again, or place without it.", path=path)
+        self.status = status
+        self.expires_at = at

@@ -1,0 +1,78 @@
+"""Holding an order, and letting it go on."""
+
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, update
+
+from app.kernel.errors import InvalidTransition, NotFound
+from app.kernel.ids import uuid7
+from app.kernel.work import Result, Work, command
+from app.orders import events
+from app.orders.commands.lock import change, lock
+from app.orders.models import OrderHold
+from app.orders.states import OPEN, HoldReason, Lifecycle, OrderAction
+
+
+@command(scope="orders:write")
+async def hold(work: Work, *, order_id: UUID, reason: HoldReason, note: str | None = None) -> Result:
+    """Stop an order from going on until the hold is released.  Raises NotFound, VersionConflict, InvalidTransition."""
+    before = await lock(work, order_id)
+    if before["lifecycle"] not in OPEN:
+        raise InvalidTransition(
+            f"Order {before['number']} is {before['lifecycle']}: only an open order can be held.",
+            state=before["lifecycle"],
+            command=OrderAction.HOLD,
+            allowed=[],
+        )
+    hold_id = uuid7()
+    await work.db.execute(
+        insert(OrderHold).values(
+            id=hold_id,
+            order_id=order_id,
+            reason=reason,
+            note=note,
+            placed_by=work.principal.id,
+            placed_at=work.now,
+        )
+    )
+    after = await change(work, before, is_on_hold=True)
+    work.record(
+        events.changed("OrderHeld", before=before, after=after, details={"holdId": str(hold_id), "reason": reason})
+    )
+    return {"orderId": order_id, "holdId": hold_id}
+
+
+@command(scope="orders:write")
+async def hold_release(work: Work, *, order_id: UUID, hold_id: UUID, note: str | None = None) -> Result:
+    """Release one hold; the order goes on once none is open.  Raises NotFound, VersionConflict, InvalidTransition."""
+    before = await lock(work, order_id)
+    released = await work.db.execute(
+        update(OrderHold)
+        .where(OrderHold.id == hold_id, OrderHold.order_id == order_id, OrderHold.released_at.is_(None))
+        .values(released_by=work.principal.id, released_at=work.now, release_note=note)
+        .returning(OrderHold.reason)
+    )
+    reason = released.scalar_one_or_none()
+    if reason is None:
+        await _refuse_release(work, order_id, hold_id, before["lifecycle"])
+    still_open = select(func.count()).where(OrderHold.order_id == order_id, OrderHold.released_at.is_(None))
+    on_hold = bool((await work.db.execute(still_open)).scalar_one())
+    after = await change(work, before, is_on_hold=on_hold)
+    work.record(
+        events.changed(
+            "OrderHoldReleased", before=before, after=after, details={"holdId": str(hold_id), "reason": reason}
+        )
+    )
+    return {"orderId": order_id, "holdId": hold_id}
+
+
+async def _refuse_release(work: Work, order_id: UUID, hold_id: UUID, lifecycle: str) -> None:
+    known = select(OrderHold.id).where(OrderHold.id == hold_id, OrderHold.order_id == order_id)
+    if (await work.db.execute(known)).first() is None:
+        raise NotFound("hold", str(hold_id), path=["input", "hold"])
+    raise InvalidTransition(
+        "This hold was released before: nothing to do.",
+        state=Lifecycle(lifecycle),
+        command=OrderAction.HOLD_RELEASE,
+        allowed=[],
+    )

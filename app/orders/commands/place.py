@@ -1,0 +1,105 @@
+"""Placing an order: one read, one decision, one SQL call."""
+
+from typing import Any
+from uuid import UUID
+
+from app.kernel.errors import Forbidden
+from app.kernel.ids import uuid7
+from app.kernel.work import Result, Work, one_call
+from app.orders import events, placing
+from app.orders.placing import Placement, World
+from app.orders.requests import OrderRequest
+from app.sourcing import promise
+
+WORLD = "SELECT orders_place_facts($1, $2, $3, $4, $5, $6)"
+
+
+@one_call(scope="orders:place")
+async def place(work: Work, *, order: OrderRequest) -> Result:
+    """Place an order: its units are allocated or backordered when this returns, and only then is it an order.
+
+    Returns {orderId, number}.  Raises what `placing.plan` raises, and on the way in: StockTaken and BackorderLimit
+    (tried again on fresh figures), ReservationClosed, ExternalRefTaken.
+    """
+    _judge(work, order)
+    placing.check(order)
+    return await _write(work, placing.plan(order, await _world(work, order), work.now, uuid7))
+
+
+def _judge(work: Work, order: OrderRequest) -> None:
+    """Rights that depend on what the order says.  Raises Forbidden."""
+    if order.is_priced and not work.principal.may("orders:price"):
+        raise Forbidden("orders:price")
+    if order.placed_at is not None and not work.principal.may("orders:backdate"):
+        raise Forbidden("orders:backdate")
+
+
+async def _world(work: Work, order: OrderRequest) -> World:
+    """What the decision is made from, in one read.  Raises NotFound for the channel."""
+    codes = list(dict.fromkeys(line.sku for line in order.lines))
+    raw = await work.reads.value(
+        WORLD, order.channel, order.currency, codes, order.customer, order.reservation_token, order.external_ref
+    )
+    facts = promise.seen_by(work.principal, raw and raw["sourcing"], order.channel)
+    return World(facts, raw["reservation"], raw["customerId"], raw["existing"])
+
+
+async def _write(work: Work, placement: Placement) -> Result:
+    order = placement.order
+    stock: list[events.StockKey] = [(a.taken.sku, a.taken.location, a.taken.owner) for a in placement.allocations]
+    reservation_id = None
+    if placement.reservation is not None:
+        reservation_id = placement.reservation["id"]
+        stock += [(sku, location, owner) for sku, location, owner, _ in placement.reservation["lines"]]
+    taken = [a.taken for a in placement.allocations]
+    backordered = [line for line in placement.lines if line.takes_stock and line.backordered]
+    return await work.call(
+        "orders_place",
+        order,
+        [_line_row(line) for line in placement.lines],
+        placement.taxes or None,
+        placement.discounts or None,
+        placement.addresses or None,
+        events.topics(placement.order_id, order["channel_id"], order["customer_id"], stock),
+        events.payload(events.facts({**order, **_PLACED}), {}, stock),
+        [uuid7() for _ in taken],
+        [a.line.id for a in placement.allocations],
+        [t.sku for t in taken],
+        [t.location for t in taken],
+        [t.owner for t in taken],
+        [t.units for t in taken],
+        [t.floor for t in taken],
+        reservation_id,
+        [line.sku["id"] for line in backordered],
+        [line.backordered for line in backordered],
+        [line.sku["backorderLimit"] for line in backordered],
+    )
+
+
+_PLACED: dict[str, Any] = {"number": None, "lifecycle": "PLACED", "return_status": "NONE", "is_on_hold": False}
+
+
+def _line_row(line: placing.Line) -> dict[str, Any]:
+    return {
+        "id": line.id,
+        "line_no": line.line_no,
+        "kind": line.kind,
+        "parent_id": line.parent.id if line.parent else None,
+        "units_per_parent": line.units_per_parent,
+        "sku_id": line.sku["id"],
+        "sku_code": line.sku["code"],
+        "name": line.sku["name"],
+        "takes_stock": line.takes_stock,
+        "unit_price": str(line.unit_price),
+        "gross_minor": line.money.gross_minor,
+        "discount_minor": line.money.discount_minor,
+        "tax_minor": line.money.tax_minor,
+        "total_minor": line.money.total_minor,
+        "ordered": line.ordered,
+        "backordered": line.backordered,
+        "allocated": line.allocated,
+    }
+
+
+def order_id(result: Result) -> UUID:
+    return UUID(result["orderId"])

@@ -1,0 +1,91 @@
+"""What happens to orders, as rows of the event log: ids and plain values, no personal data.
+
+`facts` are what a subscription's `where` may ask about, after the event; `was` holds those that changed, before it, so
+that an order leaving a filter is seen without anybody remembering who was in it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from app.kernel.events import Event
+
+# Event payload keys in the order of the orders table's columns.
+FACTS = {
+    "number": "number",
+    "externalRef": "external_ref",
+    "channelId": "channel_id",
+    "customerId": "customer_id",
+    "lifecycle": "lifecycle",
+    "fulfillmentStatus": "fulfillment_status",
+    "paymentStatus": "payment_status",
+    "returnStatus": "return_status",
+    "isOnHold": "is_on_hold",
+    "priority": "priority",
+    "currency": "currency",
+    "totalMinor": "total_minor",
+    "destinationCountry": "destination_country",
+    "placedAt": "placed_at",
+}
+
+StockKey = tuple[str | UUID, str | UUID, str]
+
+
+def facts(order: Mapping[str, Any]) -> dict[str, Any]:
+    """An order's filterable facts, from its columns."""
+    return {fact: _plain(order[column]) for fact, column in FACTS.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, UUID):
+        return str(value)
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def topics(
+    order_id: UUID, channel_id: str | UUID, customer_id: str | UUID | None, stock: Iterable[StockKey] = ()
+) -> list[str]:
+    """Where watchers of this order, its channel, its customer and the stock it moved listen."""
+    heard = ["orders", f"order:{order_id}", f"channel:{channel_id}"]
+    if customer_id is not None:
+        heard.append(f"customer:{customer_id}")
+    skus = sorted({f"sku:{sku}" for sku, _, _ in stock})
+    return [*heard, "stock", *skus] if skus else heard
+
+
+def payload(
+    after: Mapping[str, Any],
+    before: Mapping[str, Any],
+    stock: Iterable[StockKey] = (),
+    details: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """after, before: facts of the order."""
+    body: dict[str, Any] = {
+        "facts": dict(after),
+        "was": {key: value for key, value in before.items() if after[key] != value},
+    }
+    if keys := sorted({(str(sku), str(location), owner) for sku, location, owner in stock}):
+        body["stock"] = keys
+    if details:
+        body["details"] = dict(details)
+    return body
+
+
+def changed(
+    name: str,
+    *,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    stock: Iterable[StockKey] = (),
+    details: Mapping[str, Any] | None = None,
+) -> Event:
+    """An order's next version. before, after: the order's columns."""
+    stock = list(stock)
+    return Event(
+        aggregate="order",
+        subject=after["id"],
+        version=after["version"],
+        type=name,
+        topics=topics(after["id"], after["channel_id"], after["customer_id"], stock),
+        payload=payload(facts(after), facts(before), stock, details),
+    )

@@ -1,0 +1,193 @@
+"""What is true now of orders. Every read goes through `visible_to`, also that of a node, a loader or an event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, false, select, true
+
+from app.kernel import search
+from app.kernel.db import Reads
+from app.kernel.filters import same_as_any
+from app.kernel.pagination import Listing, OrderTerm
+from app.kernel.principal import Kind, Principal
+from app.orders.models import Order, OrderAddress, OrderDiscount, OrderHold, OrderLine, TaxLine
+
+OrderRow = Row[Any]
+
+
+def visible_to(principal: Principal) -> ColumnElement[bool]:
+    """The row rule: a customer sees own orders, a key bound to a channel that channel's, a shop's visitor none."""
+    if principal.kind is Kind.CUSTOMER:
+        return Order.customer_id == principal.customer_id if principal.customer_id is not None else false()
+    if principal.kind in (Kind.STOREFRONT, Kind.ANONYMOUS):
+        return false()
+    return Order.channel_id == principal.channel_id if principal.channel_id is not None else true()
+
+
+def may_see(principal: Principal, channel_id: str | None, customer_id: str | None) -> bool:
+    """The same rule for an event, from the facts it carries."""
+    if principal.kind is Kind.CUSTOMER:
+        return principal.customer_id is not None and customer_id == str(principal.customer_id)
+    if principal.kind in (Kind.STOREFRONT, Kind.ANONYMOUS):
+        return False
+    return principal.channel_id is None or channel_id == str(principal.channel_id)
+
+
+_COLUMNS = [column for column in Order.__table__.c if column.name != "search"]
+_ORDERS = select(*_COLUMNS)
+
+# Fields that `where` may name, for lists and for live events alike.
+FIELDS: Mapping[str, ColumnElement[Any]] = {
+    "id": Order.id.expression,
+    "number": Order.number.expression,
+    "external_ref": Order.external_ref.expression,
+    "channel_id": Order.channel_id.expression,
+    "customer_id": Order.customer_id.expression,
+    "lifecycle": Order.lifecycle.expression,
+    "fulfillment_status": Order.fulfillment_status.expression,
+    "payment_status": Order.payment_status.expression,
+    "return_status": Order.return_status.expression,
+    "is_on_hold": Order.is_on_hold.expression,
+    "priority": Order.priority.expression,
+    "currency": Order.currency.expression,
+    "total_minor": Order.total_minor.expression,
+    "destination_country": Order.destination_country.expression,
+    "placed_at": Order.placed_at.expression,
+}
+
+ORDERS = Listing(
+    name="orders",
+    select=_ORDERS,
+    key=Order.id.expression,
+    columns=FIELDS,
+    orders={
+        "PLACED_AT": [OrderTerm(Order.placed_at.expression)],
+        "NUMBER": [OrderTerm(Order.number.expression)],
+        "UPDATED_AT": [OrderTerm(Order.updated_at.expression)],
+        "TOTAL": [OrderTerm(Order.total_minor.expression)],
+    },
+    visible=visible_to,
+    search=lambda text: search.found(Order.search.expression, text),
+)
+
+
+async def orders_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, OrderRow]:
+    statement = _ORDERS.where(same_as_any(Order.id.expression, ids)).where(visible_to(reads.principal))
+    return {row.id: row for row in await reads.all(statement)}
+
+
+async def order_by_number(reads: Reads, number: str) -> OrderRow | None:
+    return await reads.first(_ORDERS.where(Order.number == number).where(visible_to(reads.principal)))
+
+
+async def order_by_external_ref(reads: Reads, channel_id: UUID, external_ref: str) -> OrderRow | None:
+    return await reads.first(
+        _ORDERS.where(Order.channel_id == channel_id, Order.external_ref == external_ref).where(
+            visible_to(reads.principal)
+        )
+    )
+
+
+async def order_id_of(reads: Reads, number: str) -> UUID | None:
+    found: UUID | None = await reads.scalar(
+        select(Order.id).where(Order.number == number).where(visible_to(reads.principal))
+    )
+    return found
+
+
+# A page of an order's lines: (order, lines to skip, lines to give); one more is read to know whether there is a next.
+LinesKey = tuple[UUID, int, int]
+
+
+async def lines_pages(reads: Reads, keys: Sequence[LinesKey]) -> Mapping[LinesKey, Sequence[Row[Any]]]:
+    """Lines by number, for orders the caller has been shown already; one statement for each distinct page size."""
+    pages: dict[LinesKey, list[Row[Any]]] = {key: [] for key in keys}
+    sizes: dict[tuple[int, int], list[UUID]] = {}
+    for order_id, skip, size in keys:
+        sizes.setdefault((skip, size), []).append(order_id)
+    for (skip, size), order_ids in sizes.items():
+        statement = (
+            select(*OrderLine.__table__.c)
+            .where(same_as_any(OrderLine.order_id.expression, order_ids))
+            .where(OrderLine.line_no > skip, OrderLine.line_no <= skip + size + 1)
+            .order_by(OrderLine.order_id, OrderLine.line_no)
+        )
+        for row in await reads.all(statement):
+            pages[(row.order_id, skip, size)].append(row)
+    return pages
+
+
+async def lines_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:
+    statement = (
+        select(*OrderLine.__table__.c, Order.currency)
+        .join(Order, Order.id == OrderLine.order_id)
+        .where(same_as_any(OrderLine.id.expression, ids))
+        .where(visible_to(reads.principal))
+    )
+    return {row.id: row for row in await reads.all(statement)}
+
+
+async def has_open_quantity(reads: Reads, order_ids: Sequence[UUID]) -> Mapping[UUID, bool]:
+    """Whether any unit of the order has neither shipped nor been cancelled."""
+    statement = (
+        select(OrderLine.order_id)
+        .where(same_as_any(OrderLine.order_id.expression, order_ids))
+        .where(OrderLine.backordered + OrderLine.unallocated + OrderLine.allocated > 0)
+        .distinct()
+    )
+    open_ = {row.order_id for row in await reads.all(statement)}
+    return {order_id: order_id in open_ for order_id in order_ids}
+
+
+async def taxes_by_line(reads: Reads, keys: Sequence[tuple[UUID, UUID | None]]) -> Mapping[Any, Sequence[Row[Any]]]:
+    """Tax lines by (order, line); those of shipping under (order, None)."""
+    return await _by_line(reads, TaxLine, keys)
+
+
+async def discounts_by_line(reads: Reads, keys: Sequence[tuple[UUID, UUID | None]]) -> Mapping[Any, Sequence[Row[Any]]]:
+    """Discounts by (order, line); those on the whole order under (order, None)."""
+    return await _by_line(reads, OrderDiscount, keys)
+
+
+async def _by_line(
+    reads: Reads, model: type[TaxLine] | type[OrderDiscount], keys: Sequence[tuple[UUID, UUID | None]]
+) -> Mapping[Any, Sequence[Row[Any]]]:
+    order_ids = sorted({order_id for order_id, _ in keys})
+    lines = [line_id for _, line_id in keys if line_id is not None]
+    whole = any(line_id is None for _, line_id in keys)
+    wanted = same_as_any(model.line_id.expression, lines)
+    statement = (
+        select(*model.__table__.c)
+        .where(same_as_any(model.order_id.expression, order_ids))
+        .where(wanted | model.line_id.is_(None) if whole else wanted)
+        .order_by(model.order_id, model.position)
+    )
+    found: dict[Any, list[Row[Any]]] = {key: [] for key in keys}
+    for row in await reads.all(statement):
+        if (row.order_id, row.line_id) in found:
+            found[(row.order_id, row.line_id)].append(row)
+    return found
+
+
+async def addresses_by_order(reads: Reads, keys: Sequence[tuple[UUID, str]]) -> Mapping[tuple[UUID, str], Row[Any]]:
+    """Addresses by (order, kind)."""
+    statement = select(*OrderAddress.__table__.c).where(
+        same_as_any(OrderAddress.order_id.expression, sorted({order_id for order_id, _ in keys}))
+    )
+    return {(row.order_id, row.kind): row for row in await reads.all(statement)}
+
+
+async def holds_by_order(reads: Reads, order_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[Row[Any]]]:
+    """All holds of each order, open and released, oldest first."""
+    statement = (
+        select(*OrderHold.__table__.c)
+        .where(same_as_any(OrderHold.order_id.expression, order_ids))
+        .order_by(OrderHold.placed_at, OrderHold.id)
+    )
+    holds: dict[UUID, list[Row[Any]]] = {order_id: [] for order_id in order_ids}
+    for row in await reads.all(statement):
+        holds[row.order_id].append(row)
+    return holds

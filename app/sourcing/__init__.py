@@ -1,0 +1,1 @@
+"""Where every unit comes from: a decision, made from plain facts."""

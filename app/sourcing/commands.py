@@ -1,0 +1,102 @@
+"""Holding stock for a checkout: choose the locations as placing would, and hold the units there."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.inventory import events
+from app.inventory.commands.reservation import expiry
+from app.kernel.errors import NotFound, Refusal, ValidationRefused
+from app.kernel.ids import uuid7
+from app.kernel.work import Result, Work, one_call
+from app.sourcing import promise, queries
+from app.sourcing.promise import Facts
+from app.sourcing.rules import Destination
+
+LINES_MAX = 250
+UNITS_MAX = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    sku: str
+    quantity: int
+
+
+@one_call(scope="stock:reserve")
+async def reserve(
+    work: Work, *, channel: str, lines: Sequence[Wanted], seconds: int, destination: Destination | None = None
+) -> Result:
+    """Hold all lines for so many seconds, or none of them.
+
+    Returns {reservationId, token}.  Raises NotFound, ValidationRefused, InsufficientStock, StockTaken (tried again).
+    """
+    until = expiry(work.now, seconds)
+    check_lines(lines)
+    facts = await queries.facts(work.reads, channel=channel, codes=[line.sku for line in lines])
+    demand = demand_of(lines, facts)
+    if not demand:
+        raise ValidationRefused("None of these SKUs has stock: there is nothing to hold.", path=["input", "lines"])
+    allotment = promise.allot(demand, facts, destination)
+    if allotment.missing:
+        raise Refusal.together(_short(lines, facts, allotment.missing, work))
+    keys = [(taken.sku, taken.location, taken.owner) for taken in allotment.taken]
+    reservation_id, token = uuid7(), secrets.token_urlsafe(24)
+    return await work.call(
+        "inventory_reserve",
+        reservation_id,
+        token,
+        facts.channel["id"],
+        until,
+        [taken.sku for taken in allotment.taken],
+        [taken.location for taken in allotment.taken],
+        [taken.owner for taken in allotment.taken],
+        [taken.units for taken in allotment.taken],
+        [taken.floor for taken in allotment.taken],
+        [f"reservation:{reservation_id}", *events.topics(keys)],
+        events.payload(keys, expiresAt=until.isoformat()),
+    )
+
+
+def check_lines(lines: Sequence[Wanted]) -> None:
+    """Raises ValidationRefused."""
+    if not 1 <= len(lines) <= LINES_MAX:
+        raise ValidationRefused(f"Name between 1 and {LINES_MAX} lines, not {len(lines)}.", path=["input", "lines"])
+    for i, line in enumerate(lines):
+        if not 1 <= line.quantity <= UNITS_MAX:
+            raise ValidationRefused(
+                f"{line.quantity} of {line.sku}: a quantity lies between 1 and {UNITS_MAX:,}.",
+                path=["input", "lines", str(i), "quantity"],
+            )
+
+
+def demand_of(lines: Sequence[Wanted], facts: Facts) -> dict[str, int]:
+    """Units by SKU id, bundles taken apart, services left out.  Raises NotFound for every unknown or inactive code."""
+    refusals: list[Refusal] = []
+    demand: dict[str, int] = {}
+    for i, line in enumerate(lines):
+        sku = facts.skus.get(line.sku)
+        if sku is None or not sku["active"]:
+            refusals.append(NotFound("SKU", line.sku, path=["input", "lines", str(i), "sku"]))
+            continue
+        parts: Sequence[Mapping[str, Any]] = sku["components"] if sku["bundle"] else [{"code": line.sku, "units": 1}]
+        for part in parts:
+            stocked = facts.skus[part["code"]]
+            if stocked["stockTracked"]:
+                demand[stocked["id"]] = demand.get(stocked["id"], 0) + line.quantity * part["units"]
+    if refusals:
+        raise Refusal.together(refusals)
+    return demand
+
+
+def _short(lines: Sequence[Wanted], facts: Facts, missing: Mapping[str, int], work: Work) -> list[Refusal]:
+    """One refusal for each SKU that falls short, at the first line that needs it."""
+    refusals: list[Refusal] = []
+    codes = {sku["id"]: sku["code"] for sku in facts.skus.values()}
+    demand = demand_of(lines, facts)
+    for sku_id in missing:
+        first = next(i for i, line in enumerate(lines) if sku_id in demand_of([line], facts))
+        path = ["input", "lines", str(first)]
+        refusals.append(promise.insufficient(facts, codes[sku_id], demand[sku_id], work.now, path))
+    return refusals

@@ -1,0 +1,218 @@
+"""What stock can promise a set of lines: demand by SKU, what a reservation already holds, what a plan adds.
+
+Shared by placing, reserving and availability, so that the question and the deed cannot disagree.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.inventory.refusals import InsufficientStock, UnitsAt
+from app.kernel.errors import NotFound
+from app.kernel.principal import Principal
+from app.sourcing import rules
+from app.sourcing.rules import Candidate, Destination
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Units from one balance. floor: the channel's safety stock at the location."""
+
+    sku: str
+    location: str
+    owner: str
+    units: int
+    floor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The world as `sourcing_facts` read it, keyed for deciding. Ids are strings of UUIDs.
+
+    skus       by code
+    locations  by id, the channel's active ones
+    balances   units that may be taken (safety stock already off) by location, then SKU, then owner, own stock first
+    """
+
+    channel: Mapping[str, Any]
+    skus: Mapping[str, Mapping[str, Any]]
+    locations: Mapping[str, Mapping[str, Any]]
+    balances: Mapping[str, Mapping[str, Sequence[tuple[str, int]]]]
+    supply: Mapping[str, Sequence[tuple[str, datetime, int]]]
+    backordered: Mapping[str, int]
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> "Facts":
+        channel = raw["channel"]
+        location_list = channel["locations"]
+        stock_skus = raw["stockSkus"] or []
+        balances: dict[str, dict[str, list[tuple[str, int]]]] = {}
+        for sku_n, location_n, owner, available, safety_stock in raw["stock"]:
+            location = location_list[location_n - 1]
+            free = available - max(safety_stock, location["safetyStock"])
+            if free > 0:
+                by_sku = balances.setdefault(location["id"], {})
+                by_sku.setdefault(stock_skus[sku_n - 1], []).append((owner, free))
+        for by_sku in balances.values():
+            for owners in by_sku.values():
+                owners.sort()
+        supply: dict[str, list[tuple[str, datetime, int]]] = {}
+        for sku, location_id, due_at, units in raw["supply"]["supply"]:
+            supply.setdefault(sku, []).append((location_id, datetime.fromisoformat(due_at), units))
+        return cls(
+            channel=channel,
+            skus={sku["code"]: sku for sku in raw["skus"]},
+            locations={location["id"]: location for location in location_list},
+            balances=balances,
+            supply=supply,
+            backordered=raw["supply"]["backordered"],
+        )
+
+    def candidates(self, destination: Destination | None) -> list[Candidate]:
+        return [
+            Candidate(
+                location["id"],
+                location["code"],
+                location["priority"],
+                rules.distance_km(location["country"], location["lat"], location["lon"], destination),
+            )
+            for location in self.locations.values()
+            if location["id"] in self.balances
+        ]
+
+    def units_promisable(self, sku: str) -> int:
+        """Units that can be promised now, over all locations."""
+        return sum(at.units for at in self.promisable(sku))
+
+    def promisable(self, sku: str) -> list[UnitsAt]:
+        """Units that can be promised now, by location code, in the channel's order."""
+        return [
+            UnitsAt(location["code"], sum(free for _, free in owners))
+            for location in self.locations.values()
+            if (owners := self.balances.get(location["id"], {}).get(sku))
+        ]
+
+    def next_available_at(self, sku: str, units: int, now: datetime) -> datetime | None:
+        """When supply, after what is owed already, covers that many units more."""
+        left = units + self.backordered.get(sku, 0)
+        for _, due_at, due_units in self.supply.get(sku, ()):
+            left -= due_units
+            if left <= 0:
+                return max(due_at, now)
+        return None
+
+
+def seen_by(principal: Principal, raw: Mapping[str, Any] | None, channel: str) -> Facts:
+    """The facts of a channel as its caller may use them.
+
+    raw  the answer of `sourcing_facts`, None where there is no such channel
+    Raises NotFound, also for a channel that the caller is not bound to.
+    """
+    if raw is None or principal.channel_id not in (None, UUID(raw["channel"]["id"])):
+        raise NotFound("channel", channel, path=["input", "channel"])
+    return Facts.read(raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Allotment:
+    """taken    what each SKU gets and from where, reserved units first
+    missing  units by SKU that no stock covers
+    """
+
+    taken: Sequence[Taken]
+    missing: Mapping[str, int]
+
+
+def allot(
+    demand: Mapping[str, int], facts: Facts, destination: Destination | None, held: Sequence[Sequence[Any]] = ()
+) -> Allotment:
+    """Serve a demand: first from what the caller's reservation holds, then by the sourcing plan.
+
+    demand  units by SKU id
+    held    [sku, location, owner, units] of the reservation
+    """
+    left = dict(demand)
+    taken: list[Taken] = []
+    for sku, location, owner, units in held:
+        if take := min(units, left.get(sku, 0)):
+            taken.append(Taken(sku, location, owner, take, 0))
+            left[sku] -= take
+    rest = {sku: units for sku, units in left.items() if units}
+    stock = {
+        location: {sku: sum(free for _, free in owners) for sku, owners in by_sku.items()}
+        for location, by_sku in facts.balances.items()
+    }
+    plan = rules.plan(rest, facts.candidates(destination), stock)
+    for pick in plan.picks:
+        units = pick.units
+        floor = facts.locations[pick.location]["safetyStock"]
+        for owner, free in facts.balances[pick.location][pick.sku]:
+            if take := min(units, free):
+                taken.append(Taken(pick.sku, pick.location, owner, take, floor))
+                units -= take
+    return Allotment(taken, plan.missing)
+
+
+def insufficient(facts: Facts, code: str, requested: int, now: datetime, path: list[str]) -> InsufficientStock:
+    """The refusal that says what is missing, where the rest lies, and when more could be had."""
+    sku = facts.skus[code]["id"]
+    by_location = facts.promisable(sku)
+    available = sum(at.units for at in by_location)
+    return InsufficientStock(
+        sku=code,
+        requested=requested,
+        available=available,
+        by_location=by_location,
+        next_available_at=facts.next_available_at(sku, max(requested - available, 0), now),
+        path=path,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AtpStep:
+    """From this instant on, so many units can be promised, until the next step."""
+
+    from_: datetime
+    units: int
+
+
+def available_to_promise(now: datetime, units_now: int, changes: Sequence[tuple[datetime, int]]) -> list[AtpStep]:
+    """How many units can be promised for each date: never more than what every later date still leaves.
+
+    units_now  sellable at once
+    changes    dated supply (positive) and demand that is promised already (negative), any order
+    Stopping a sale today that a promise of tomorrow needs is the point: ATP(t) = max(0, min over s ≥ t of A(s)).
+    """
+    dated: dict[datetime, int] = {now: units_now}
+    for at, units in changes:
+        due = max(at, now)
+        dated[due] = dated.get(due, 0) + units
+    levels: list[tuple[datetime, int]] = []
+    level = 0
+    for at in sorted(dated):
+        level += dated[at]
+        levels.append((at, level))
+    steps: list[AtpStep] = []
+    least = levels[-1][1]
+    for at, level in reversed(levels):
+        least = min(least, level)
+        if steps and steps[-1].units == max(0, least):
+            steps.pop()
+        steps.append(AtpStep(at, max(0, least)))
+    return steps[::-1]
+
+
+def promise_over_time(facts: Facts, sku: str, now: datetime) -> list[AtpStep]:
+    """Available to promise of one SKU in the channel, now and at each date on which it rises.
+
+    Units owed to backorders are taken from supply as it comes, before anything of it is promised again.
+    """
+    owed = facts.backordered.get(sku, 0)
+    changes = []
+    for _, due_at, units in facts.supply.get(sku, ()):
+        kept = min(owed, units)
+        owed -= kept
+        changes.append((due_at, units - kept))
+    return available_to_promise(now, facts.units_promisable(sku), changes)
