@@ -42,10 +42,17 @@ class Death:
 class Program(Protocol):
     """What a child has to say about itself."""
 
-    name: str
     log_file: Path
-    death_signal: signal.Signals
-    stop_signals: Sequence[tuple[signal.Signals, float]]
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def death_signal(self) -> signal.Signals: ...
+
+    @property
+    def stop_signals(self) -> Sequence[tuple[signal.Signals, float]]:
+        """What to send, one after the other, and how many seconds to wait after each."""
 
     def before_launch(self) -> None:
         """Remove what a killed predecessor left behind."""
@@ -75,7 +82,8 @@ class Child:
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._hurry = threading.Event()
-        self._failure: Exception | None = None
+        self._over = True
+        self._failure: Exception | None = None  # why the first start did not succeed
         self.state = ChildState.STOPPED
         self.starts = 0
         self.last_death: Death | None = None
@@ -96,14 +104,13 @@ class Child:
             return
         self._stopping.clear()
         self._hurry.clear()
-        self._failure = None
+        self._failure, self._over = None, False
         self._thread = threading.Thread(target=self._keep_alive, name=f"supervise-{self.name}", daemon=True)
         self._thread.start()
         with self._changed:
-            self._changed.wait_for(lambda: self.state is ChildState.READY or self._failure or not self._alive())
-        if self._failure:
-            self._thread.join()
-            raise self._failure
+            self._changed.wait_for(lambda: self.state is ChildState.READY or self._over)
+        if failure := self._given_up():
+            raise failure
 
     def stop(self) -> None:
         """Stop the program, ever less politely, and return when it is gone.  It stays stopped until `start`."""
@@ -119,6 +126,11 @@ class Child:
             self._send(signal.SIGKILL)
             thread.join()
         self._thread = None
+
+    def interrupt(self) -> None:
+        """Ask the program to end, whether it has started or not, without waiting for it."""
+        self._stopping.set()
+        self._send(self._program.stop_signals[0][0])
 
     def hurry(self) -> None:
         """Let a `stop` that is under way go on to its harsher signals."""
@@ -142,8 +154,8 @@ class Child:
             if not self._changed.wait_for(lambda: self.state is ChildState.READY, seconds):
                 raise TimeoutError(f"{self.name} was not ready within {seconds:g} s")
 
-    def _alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+    def _given_up(self) -> Exception | None:
+        return self._failure
 
     def _send(self, number: signal.Signals) -> None:
         process = self._process
@@ -168,10 +180,11 @@ class Child:
     def _keep_alive(self) -> None:
         try:
             self._live()
-        except (OSError, StoresRefused) as refused:
-            self._failure = refused
+        except Exception as failure:
+            self._failure = failure
         finally:
             self._process = None
+            self._over = True
             self._set(ChildState.STOPPED)
 
     def _live(self) -> None:

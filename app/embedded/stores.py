@@ -34,12 +34,14 @@ class StoreOptions:
     """How the stores run.
 
     fresh       clear the state folder first, if it is ours
+    programs    which of the two to run; the other's address stays empty
     postgresql  server settings beside our own, such as {"fsync": "off"} in tests
     valkey      the same for Valkey
     mode        forces how root's rights are given up, for tests
     """
 
     fresh: bool = False
+    programs: frozenset[str] = frozenset({"postgresql", "valkey"})
     postgresql: Mapping[str, str] = field(default_factory=dict)
     valkey: Mapping[str, str] = field(default_factory=dict)
     mode: Mode | None = None
@@ -61,12 +63,18 @@ class Stores:
         self._foreign_socket_folder: Path | None = None
         self.database_url = ""
         self.redis_url = ""
-        self.postgresql: Child
-        self.valkey: Child
+        self.children: list[Child] = []
 
     @property
-    def children(self) -> list[Child]:
-        return [child for child in (getattr(self, "postgresql", None), getattr(self, "valkey", None)) if child]
+    def postgresql(self) -> Child:
+        return self._child("PostgreSQL")
+
+    @property
+    def valkey(self) -> Child:
+        return self._child("Valkey")
+
+    def _child(self, name: str) -> Child:
+        return next(child for child in self.children if child.name == name)
 
     def start(self) -> None:
         """Claim the folder and start both.  Raises StoresRefused or StateFolderRefused; then nothing runs."""
@@ -74,6 +82,7 @@ class Stores:
             self._claim()
             self._build()
             self._start_children()
+            self._tell_others()
         except OSError as refused:
             self.stop()
             if refused.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -102,6 +111,11 @@ class Stores:
             self._lock.close()
             self._lock = None
 
+    def interrupt(self) -> None:
+        """Let a `start` that is under way return soon, with the children ending."""
+        for child in self.children:
+            child.interrupt()
+
     def hurry(self) -> None:
         """Let a `stop` that is under way end at once."""
         for child in self.children:
@@ -124,24 +138,27 @@ class Stores:
             if log_file.exists() and log_file.stat().st_size > LOG_BYTES_MAX:
                 log_file.replace(log_file.with_suffix(".log.1"))
         password = self._folder.remembered("password", lambda: secrets.token_hex(24))
-        server = PostgreSQL(
-            folder=root / "postgres",
-            socket_folder=sockets,
-            log_file=logs / "postgresql.log",
-            password=password,
-            rights=rights,
-            settings=self._options.postgresql,
-        )
-        broker = Valkey(
-            socket_folder=sockets,
-            log_file=logs / "valkey.log",
-            password=password,
-            settings=self._options.valkey,
-        )
-        server.prepare()
-        self.database_url, self.redis_url = server.url, broker.url
-        self.postgresql = Child(server, rights, self._on_change)
-        self.valkey = Child(broker, rights, self._on_change)
+        if "postgresql" in self._options.programs:
+            server = PostgreSQL(
+                folder=root / "postgres",
+                socket_folder=sockets,
+                log_file=logs / "postgresql.log",
+                password=password,
+                rights=rights,
+                settings=self._options.postgresql,
+            )
+            server.prepare()
+            self.database_url = server.url
+            self.children.append(Child(server, rights, self._on_change))
+        if "valkey" in self._options.programs:
+            broker = Valkey(
+                socket_folder=sockets,
+                log_file=logs / "valkey.log",
+                password=password,
+                settings=self._options.valkey,
+            )
+            self.redis_url = broker.url
+            self.children.append(Child(broker, rights, self._on_change))
 
     def _start_children(self) -> None:
         failures: list[BaseException] = []
@@ -160,6 +177,14 @@ class Stores:
         if failures:
             raise failures[0]
 
+    def _tell_others(self) -> None:
+        """Leave the addresses in the lock file, for commands that join a running Orderwire."""
+        assert self._lock is not None
+        told = {"pid": os.getpid(), "database_url": self.database_url, "redis_url": self.redis_url}
+        self._lock.truncate(0)
+        self._lock.write(json.dumps(told))
+        self._lock.flush()
+
     def _socket_folder(self, rights: Privileges) -> Path:
         """Where the sockets lie: in the state folder, or in a short path where the kernel's limit demands it."""
         inside = self._folder.path / "run"
@@ -172,41 +197,80 @@ class Stores:
 
 @contextlib.asynccontextmanager
 async def stores(
-    state_dir: Path, options: StoreOptions | None = None, on_change: Callable[[Child], None] | None = None
+    state_dir: Path,
+    options: StoreOptions | None = None,
+    on_change: Callable[[Child], None] | None = None,
+    on_build: Callable[[Stores], None] | None = None,
 ) -> AsyncIterator[Stores]:
-    """Both stores, running for as long as the block does.  `on_change` is called from the supervising threads."""
+    """Both stores, running for as long as the block does.
+
+    on_change  called from the supervising threads
+    on_build   called before anything starts
+    """
     running = Stores(state_dir, options, on_change)
-    await _to_its_end(running.start)
+    if on_build:
+        on_build(running)
     try:
+        await _to_its_end(running.start, interrupt=running.interrupt)
         yield running
     finally:
         await _to_its_end(running.stop)
 
 
-async def _to_its_end(function: Callable[[], None]) -> None:
+async def _to_its_end(function: Callable[[], None], interrupt: Callable[[], None] | None = None) -> None:
     """Run the function in a thread; a cancelled caller waits for it all the same, so that no child stays behind."""
     work = asyncio.ensure_future(asyncio.to_thread(function))
     try:
         await asyncio.shield(work)
     except asyncio.CancelledError:
+        if interrupt:
+            interrupt()
         await asyncio.wait([work])
         raise
 
 
+@dataclass(frozen=True)
+class Running:
+    """Stores that another process keeps running."""
+
+    pid: int
+    database_url: str
+    redis_url: str
+
+
+def running(state_dir: Path) -> Running | None:
+    """The stores that some process runs on this folder now, if any.  Their addresses are empty while they start."""
+    path = state_dir / LOCK_FILE
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return None
+    except BlockingIOError:
+        with contextlib.suppress(ValueError):
+            told = json.loads(path.read_text())
+            return Running(told["pid"], told.get("database_url", ""), told.get("redis_url", ""))
+        return Running(0, "", "")
+    except OSError:
+        return None
+
+
+def already_running(state_dir: Path) -> StoresRefused:
+    other = running(state_dir)
+    process = f"process {other.pid}" if other and other.pid else "another process"
+    return StoresRefused(
+        f"Orderwire already runs on {state_dir} ({process}): stop that one, "
+        "or set ORDERWIRE_STATE_DIR and ORDERWIRE_PORT to run a second one beside it."
+    )
+
+
 def _locked(path: Path) -> IO[str]:
     """The folder's lock, which the kernel releases when this process ends however it ends."""
-    file = path.open("a+")
+    file = open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "a+")  # noqa: PTH123, SIM115
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        file.seek(0)
-        holder = file.read().strip()
         file.close()
-        pid = json.loads(holder)["pid"] if holder else "unknown"
-        raise StoresRefused(
-            f"Orderwire already runs on {path.parent} (process {pid}): stop that one, "
-            "or set ORDERWIRE_STATE_DIR and ORDERWIRE_PORT to run a second one beside it."
-        ) from None
+        raise already_running(path.parent) from None
     file.truncate(0)
     file.write(json.dumps({"pid": os.getpid()}))
     file.flush()

@@ -43,7 +43,7 @@ async def revision(database_url: str) -> Revision:
     """Where the database stands.  Raises OperatorProblem when it is not reachable or too old."""
     connection = await connect(database_url)
     try:
-        return await _revision(connection)
+        return await revision_of(connection)
     finally:
         await connection.close()
 
@@ -56,11 +56,11 @@ async def migrate(database_url: str) -> Revision:
     """
     connection = await connect(database_url)
     try:
-        before = await _revision(connection)
+        before = await revision_of(connection)
         if not before.pending:
             return before
         await _lock(connection)
-        if (await _revision(connection)).pending:
+        if (await revision_of(connection)).pending:
             log.info("migrating the database from %s to %s", before.current or "nothing", before.head)
             await _upgrade(database_url)
         return before
@@ -74,7 +74,7 @@ async def connect(database_url: str) -> asyncpg.Connection:
         connection = await asyncpg.connect(database_url, timeout=10, server_settings={"application_name": "orderwire"})
     except asyncpg.InvalidCatalogNameError:
         raise OperatorProblem(
-            "ORDERWIRE_DATABASE_URL names a database that does not exist: create it with `createdb`, or correct the name."
+            "ORDERWIRE_DATABASE_URL names a database that does not exist: create it with `createdb`, or mend the name."
         ) from None
     except asyncpg.InvalidAuthorizationSpecificationError:
         raise OperatorProblem(
@@ -95,7 +95,7 @@ async def connect(database_url: str) -> asyncpg.Connection:
     return connection
 
 
-async def _revision(connection: asyncpg.Connection) -> Revision:
+async def revision_of(connection: asyncpg.Connection) -> Revision:
     if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
         return Revision(None, head())
     return Revision(await connection.fetchval("SELECT max(version_num) FROM alembic_version"), head())

@@ -1,0 +1,259 @@
+"""`orderwire doctor`: every misconfiguration by name, with its remedy."""
+
+import contextlib
+import os
+import resource
+import shutil
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import asyncpg
+
+from app.embedded import running
+from app.embedded.postgresql import NEW_FOLDER_BYTES
+from app.kernel.migrate import connect, revision_of
+from app.kernel.operator import OperatorProblem
+from app.kernel.settings import Misconfigured, Settings, unknown_variables
+
+CLOCK_SKEW_SECONDS_MAX = 2.0
+OPEN_FILES_MIN = 4096
+ROUND_TRIP_SECONDS_MAX = 0.02
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: fine, worth knowing, or to be mended."""
+
+    check: str
+    verdict: Literal["ok", "warning", "problem"]
+    sentence: str
+
+    @property
+    def is_problem(self) -> bool:
+        return self.verdict == "problem"
+
+    @property
+    def mark(self) -> str:
+        return {"ok": "ok      ", "warning": "warning ", "problem": "PROBLEM "}[self.verdict]
+
+    @property
+    def colour(self) -> str:
+        return {"ok": "green", "warning": "yellow", "problem": "red"}[self.verdict]
+
+    def as_dict(self) -> dict[str, str]:
+        return {"check": self.check, "verdict": self.verdict, "message": self.sentence}
+
+
+async def examine() -> list[Finding]:
+    """Look at everything that can be looked at, whatever else is wrong."""
+    findings = [Finding("settings", "warning", sentence) for sentence in unknown_variables(os.environ)]
+    try:
+        settings = Settings()
+    except Misconfigured as refused:
+        return [*findings, *(Finding("settings", "problem", problem) for problem in refused.problems)]
+    findings.append(Finding("settings", "ok", f"Settings are complete for {settings.environment}."))
+    findings += _secret(settings)
+    findings += _state_folder(settings)
+    findings += _port(settings)
+    findings += _open_files()
+    findings += [finding async for finding in _stores(settings)]
+    return findings
+
+
+def _secret(settings: Settings) -> Iterator[Finding]:
+    if settings.secret_key is None:
+        yield Finding(
+            "secret", "warning", "ORDERWIRE_SECRET_KEY is not set: a development secret in the state folder is used."
+        )
+    else:
+        yield Finding("secret", "ok", "The secret key is set.")
+
+
+def _state_folder(settings: Settings) -> Iterator[Finding]:
+    """What embedded stores and the development secret need of the disk."""
+    if settings.database_url and settings.redis_url and settings.secret_key:
+        return
+    folder = settings.state_dir
+    remedy = "set ORDERWIRE_STATE_DIR to a folder that this user may write."
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        yield Finding("state folder", "problem", f"{folder} cannot be written: {remedy}")
+        return
+    marked = (folder / "ORDERWIRE").is_file()
+    if folder.exists() and not marked and any(folder.iterdir()):
+        yield Finding("state folder", "problem", f"{folder} holds files that are not Orderwire's: {remedy}")
+        return
+    free = shutil.disk_usage(existing).free
+    if settings.database_url is None and free < NEW_FOLDER_BYTES:
+        needed = NEW_FOLDER_BYTES // 2**20
+        yield Finding(
+            "disk", "problem", f"The disk that holds {folder} has {free // 2**20} MB left: free at least {needed} MB."
+        )
+        return
+    yield Finding("state folder", "ok", f"{folder} can be written and has {free // 2**20} MB of room.")
+
+
+def _port(settings: Settings) -> Iterator[Finding]:
+    from app.serving import listen
+
+    if settings.port == 0:
+        return
+    try:
+        listen(settings.host, settings.port).close()
+    except OperatorProblem as refused:
+        if (other := running(settings.state_dir)) is not None:
+            yield Finding("port", "ok", f"Port {settings.port} is served, and process {other.pid} runs on this folder.")
+        else:
+            yield Finding("port", "problem", str(refused))
+    else:
+        yield Finding("port", "ok", f"Port {settings.port} on {settings.host} is free.")
+
+
+def _open_files() -> Iterator[Finding]:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < OPEN_FILES_MIN:
+        yield Finding(
+            "open files",
+            "warning",
+            f"This process may open {soft} files, and every subscriber takes one: raise it with `ulimit -n 65536`.",
+        )
+
+
+async def _stores(settings: Settings) -> AsyncIterator[Finding]:
+    other = running(settings.state_dir)
+    database_url = settings.database_url or (other and other.database_url)
+    redis_url = settings.redis_url or (other and other.redis_url)
+    if database_url:
+        async for finding in _database(settings, database_url):
+            yield finding
+    else:
+        yield Finding("database", "ok", "An embedded PostgreSQL starts with `orderwire dev`.")
+    if redis_url:
+        yield await _redis(redis_url)
+    else:
+        yield Finding("redis", "ok", "An embedded Valkey starts with `orderwire dev`.")
+
+
+async def _database(settings: Settings, url: str) -> AsyncIterator[Finding]:
+    try:
+        connection = await connect(url)
+    except OperatorProblem as refused:
+        yield Finding("database", "problem", str(refused))
+        return
+    with contextlib.suppress(asyncpg.InterfaceError):
+        try:
+            version = connection.get_server_version()
+            yield Finding("database", "ok", f"PostgreSQL {version.major}.{version.minor} answers.")
+            async for finding in _server_settings(connection, settings):
+                yield finding
+            yield await _clock(connection)
+            yield await _migrations(connection)
+        finally:
+            await connection.close()
+
+
+async def _server_settings(connection: asyncpg.Connection, settings: Settings) -> AsyncIterator[Finding]:
+    """What the server must be set to so that an acknowledged order is kept."""
+    row = await connection.fetchrow(
+        """
+        SELECT pg_is_in_recovery() AS replica,
+               current_setting('server_encoding') AS encoding,
+               current_setting('max_connections')::int AS connections,
+               has_schema_privilege(current_schema(), 'CREATE') AS may_create,
+               array(SELECT name FROM pg_settings
+                     WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'
+                     ORDER BY name) AS careless
+        """
+    )
+    if row["replica"]:
+        yield Finding(
+            "database", "problem", "ORDERWIRE_DATABASE_URL leads to a read-only replica: name the primary server."
+        )
+    if row["encoding"] != "UTF8":
+        yield Finding(
+            "database", "problem", f"The database's encoding is {row['encoding']}: create it with ENCODING 'UTF8'."
+        )
+    if not row["may_create"]:
+        yield Finding(
+            "database",
+            "problem",
+            "The database user may not create tables: GRANT CREATE ON SCHEMA public TO it.",
+        )
+    for name in row["careless"]:
+        yield Finding(
+            "database", "problem", f"The server runs with {name} off and may lose acknowledged orders: turn {name} on."
+        )
+    needed = settings.read_pool_size + settings.call_pool_size + 5
+    if row["connections"] < 2 * needed:
+        yield Finding(
+            "database",
+            "warning",
+            f"The server takes {row['connections']} connections and each process uses up to {needed}: "
+            "raise max_connections, or lower ORDERWIRE_READ_POOL_SIZE.",
+        )
+
+
+async def _clock(connection: asyncpg.Connection) -> Finding:
+    """Compare clocks over the quickest of a few round trips."""
+    best = (float("inf"), 0.0)
+    for _ in range(5):
+        asked = time.time()
+        theirs = float(await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())"))
+        answered = time.time()
+        best = min(best, (answered - asked, theirs - (asked + answered) / 2))
+    trip, skew = best
+    if abs(skew) > CLOCK_SKEW_SECONDS_MAX:
+        return Finding(
+            "clock",
+            "problem",
+            f"The database's clock differs from this machine's by {skew:.1f} s: let both follow the same time server.",
+        )
+    if trip > ROUND_TRIP_SECONDS_MAX:
+        return Finding(
+            "database", "warning", f"A round trip to PostgreSQL takes {trip * 1000:.0f} ms: run Orderwire nearer to it."
+        )
+    return Finding("clock", "ok", "The database's clock agrees with this machine's.")
+
+
+async def _migrations(connection: asyncpg.Connection) -> Finding:
+    found = await revision_of(connection)
+    if found.pending:
+        return Finding(
+            "migrations",
+            "problem",
+            f"The database is at revision {found.current or 'none'} and this version needs {found.head}: "
+            "run `orderwire migrate`.",
+        )
+    if found.current and found.current > found.head:
+        return Finding(
+            "migrations",
+            "warning",
+            f"The database is at revision {found.current}, newer than this version's {found.head}: upgrade.",
+        )
+    return Finding("migrations", "ok", f"The database is at revision {found.current}.")
+
+
+async def _redis(url: str) -> Finding:
+    from redis.asyncio import Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import AuthenticationError, RedisError
+
+    client = Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0))
+    try:
+        facts = await client.info("server")
+        name = facts.get("server_name", "redis").capitalize()
+        return Finding("redis", "ok", f"{name} {facts.get(f'{name.lower()}_version', facts['redis_version'])} answers.")
+    except AuthenticationError:
+        return Finding("redis", "problem", "Redis refuses the password in ORDERWIRE_REDIS_URL: correct it.")
+    except (RedisError, OSError, TimeoutError) as unreachable:
+        return Finding(
+            "redis",
+            "problem",
+            f"Redis cannot be reached ({unreachable}): see that it runs and that ORDERWIRE_REDIS_URL is its address; "
+            "until then events arrive by polling.",
+        )
+    finally:
+        await client.aclose()

@@ -1,0 +1,224 @@
+"""`orderwire dev`, `serve`, `worker` and `migrate`: processes that run until they are told to end."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import typer
+
+from app import serving
+from app.commandline import explorer
+from app.embedded import Child, ChildState, already_running, reached, running
+from app.kernel.migrate import migrate
+from app.kernel.operator import OperatorProblem
+from app.kernel.settings import Settings
+
+log = logging.getLogger("orderwire")
+
+
+class Ending:
+    """The first SIGINT or SIGTERM asks this process to end in order, the second to end at once."""
+
+    def __init__(self, task: "asyncio.Task[Any] | None") -> None:
+        self.asked = asyncio.Event()
+        self.hurry = asyncio.Event()
+        self.in_a_hurry: list[Callable[[], None]] = []
+        self._cancelled_when_asked = task
+
+    def signalled(self) -> None:
+        if self.asked.is_set():
+            self.hurry.set()
+            for call in self.in_a_hurry:
+                call()
+        self.asked.set()
+        if self._cancelled_when_asked:
+            self._cancelled_when_asked.cancel()
+
+    def is_heeded_from_here(self) -> None:
+        """What follows watches `asked` itself; until here being asked cancels the task."""
+        self._cancelled_when_asked = None
+
+
+async def dev(settings: Settings, *, fresh: bool = False, demo: bool = False) -> None:
+    """Everything in one process.  Raises OperatorProblem when something cannot start."""
+    if not (settings.database_url and settings.redis_url) and running(settings.state_dir):
+        raise already_running(settings.state_dir)
+    prepare_logging(settings)
+    with contextlib.closing(serving.listen(settings.host, settings.port)) as listener:
+        async with (
+            _ending() as ending,
+            reached(
+                settings,
+                fresh=fresh,
+                on_change=_tell,
+                on_build=lambda stores: ending.in_a_hurry.append(stores.hurry),
+            ) as found,
+        ):
+            assert found.database_url is not None
+            await migrate(found.database_url)
+            async with _beside(_worker(found)) as working:
+                await _serve_beside(working, found, listener, ending, demo=demo)
+
+
+async def _serve_beside(
+    working: asyncio.Task[None], settings: Settings, listener: socket.socket, ending: Ending, *, demo: bool
+) -> None:
+    """Serve until told to end or the worker fails.
+
+    The worker outlives the server, so that what was committed while draining is still published.
+    """
+    server = _server(settings)
+    serve_task = asyncio.create_task(_serve(server, listener, ending))
+    await _started(server, serve_task)
+    async with contextlib.AsyncExitStack() as extras:
+        if server.started:
+            address = serving.address_of(listener)
+            typer.echo(f"Orderwire serves {address}/graphql (explorer: {address}/graphiql).  Ctrl-C ends it.")
+            if demo:
+                await extras.enter_async_context(_beside(_demo(settings, address)))
+                await extras.enter_async_context(_beside(explorer.build(settings.state_dir)))
+        await asyncio.wait({serve_task, working}, return_when=asyncio.FIRST_COMPLETED)
+    server.stop()
+    await serve_task
+
+
+async def serve(settings: Settings) -> None:
+    """The API alone, on stores that run elsewhere or beside it.  Raises OperatorProblem."""
+    prepare_logging(settings)
+    async with _ending() as ending, reached(settings, start=False) as found:
+        await _refuse_pending(found)
+        with contextlib.closing(serving.listen(settings.host, settings.port)) as listener:
+            server = _server(found)
+            task = asyncio.create_task(_serve(server, listener, ending))
+            await _started(server, task)
+            if server.started:
+                typer.echo(f"Orderwire serves {serving.address_of(listener)}/graphql.")
+            await task
+
+
+async def work(settings: Settings) -> None:
+    """The worker alone.  Raises OperatorProblem."""
+    prepare_logging(settings)
+    async with _ending(), reached(settings, start=False) as found:
+        await _refuse_pending(found)
+        typer.echo("Orderwire's worker runs.")
+        await _worker(found)
+
+
+async def migrate_only(settings: Settings) -> None:
+    """Pending migrations, then the end.  Raises OperatorProblem."""
+    prepare_logging(settings)
+    async with reached(settings) as found:
+        assert found.database_url is not None
+        before = await migrate(found.database_url)
+    if before.pending:
+        typer.echo(f"The database went from {before.current or 'empty'} to {before.head}.")
+    else:
+        typer.echo(f"The database is at {before.current}: nothing to do.")
+
+
+def prepare_logging(settings: Settings) -> None:
+    try:
+        from app.kernel import log as structured
+    except ImportError:
+        logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr)
+    else:
+        structured.configure(settings)
+
+
+def _server(settings: Settings) -> serving.DrainingServer:
+    from app.main import create_app
+
+    return serving.server_for(create_app(settings), settings)
+
+
+async def _serve(server: serving.DrainingServer, listener: socket.socket, ending: Ending) -> None:
+    """Serve until told to end, then drain; the second signal ends at once."""
+    ending.is_heeded_from_here()
+
+    async def obey() -> None:
+        await ending.asked.wait()
+        server.stop()
+        await ending.hurry.wait()
+        server.hurry()
+
+    obeying = asyncio.create_task(obey())
+    try:
+        await server.serve(sockets=[listener])
+    except SystemExit:
+        raise OperatorProblem("The API could not start: the reason stands in the log above.") from None
+    finally:
+        obeying.cancel()
+
+
+async def _started(server: serving.DrainingServer, task: asyncio.Task[None]) -> None:
+    while not server.started and not task.done():
+        await asyncio.sleep(0.005)
+
+
+async def _worker(settings: Settings) -> None:
+    from app.worker import Worker
+
+    await Worker(settings).run()
+
+
+async def _demo(settings: Settings, address: str) -> None:
+    from app import demo
+
+    try:
+        await demo.run(settings, address)
+    except Exception:
+        log.exception("the demo stopped; the API goes on")
+
+
+async def _refuse_pending(settings: Settings) -> None:
+    from app.kernel.migrate import revision
+
+    assert settings.database_url is not None
+    found = await revision(settings.database_url)
+    if found.pending:
+        raise OperatorProblem(
+            f"The database is at revision {found.current or 'none'} and this version needs {found.head}: "
+            "run `orderwire migrate` first."
+        )
+
+
+def _tell(child: Child) -> None:
+    """Called from the supervising threads whenever a store changes state."""
+    if child.state is ChildState.RESTARTING:
+        log.warning("%s ended and is started again", child.name)
+    else:
+        log.info("%s is %s", child.name, child.state)
+
+
+@contextlib.asynccontextmanager
+async def _ending() -> AsyncIterator[Ending]:
+    """Signals heeded for as long as the block lasts.  A block that is cancelled by one ends quietly."""
+    ending, loop = Ending(asyncio.current_task()), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ending.signalled)
+    try:
+        yield ending
+    except asyncio.CancelledError:
+        if not ending.asked.is_set():
+            raise
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+@contextlib.asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
+    """Run the work beside the block, and cancel it at its end.  Its failure is raised there."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,58 @@
+"""Finding the stores a command works on: named, already running beside it, or started for it."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+from app.embedded.child import Child
+from app.embedded.refusal import StoresRefused
+from app.embedded.stores import StoreOptions, Stores, already_running, running, stores
+from app.kernel.settings import Settings
+
+
+@contextlib.asynccontextmanager
+async def reached(
+    settings: Settings,
+    *,
+    start: bool = True,
+    fresh: bool = False,
+    on_change: Callable[[Child], None] | None = None,
+    on_build: Callable[[Stores], None] | None = None,
+) -> AsyncIterator[Settings]:
+    """The settings with both addresses filled in, and the stores there for as long as the block lasts.
+
+    start  whether missing stores are started; otherwise those of a running `orderwire dev` are joined
+    fresh  clear the state folder first, which nobody else may be using
+    on_build  is given the stores before they start
+    Raises StoresRefused or StateFolderRefused.
+    """
+    missing = frozenset(
+        name for name, url in (("postgresql", settings.database_url), ("valkey", settings.redis_url)) if url is None
+    )
+    if not missing:
+        yield settings
+        return
+    if not fresh and (other := running(settings.state_dir)) is not None:
+        if (settings.database_url is None and not other.database_url) or (
+            settings.redis_url is None and not other.redis_url
+        ):
+            raise already_running(settings.state_dir)
+        yield _with(settings, other.database_url, other.redis_url)
+        return
+    if not start:
+        variables = " and ".join(
+            f"ORDERWIRE_{'DATABASE' if m == 'postgresql' else 'REDIS'}_URL" for m in sorted(missing)
+        )
+        raise StoresRefused(f"{variables} must be set: name the stores, or run `orderwire dev`, which starts its own.")
+    options = StoreOptions(fresh=fresh, programs=missing)
+    async with stores(settings.state_dir, options, on_change, on_build) as started:
+        yield _with(settings, started.database_url, started.redis_url)
+
+
+def _with(settings: Settings, database_url: str, redis_url: str) -> Settings:
+    """The settings with the addresses filled in where none was given."""
+    return settings.model_copy(
+        update={
+            "database_url": settings.database_url or database_url,
+            "redis_url": settings.redis_url or redis_url,
+        }
+    )
