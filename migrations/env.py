@@ -19,6 +19,8 @@ from app.kernel.migrate import LOCK_TIMEOUT
 
 def metadata() -> Any:
     """Every area's tables, to compare the database with."""
+    for module in ("events", "work"):
+        importlib.import_module(f"app.kernel.{module}")
     for file in sorted(APP.glob("*/models.py")):
         importlib.import_module(f"app.{file.parent.name}.models")
     return importlib.import_module("app.kernel.db").Base.metadata

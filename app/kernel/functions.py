@@ -13,6 +13,8 @@ from pathlib import Path
 APP = Path(__file__).parent.parent
 _NEEDS_FUNCTIONS = re.compile(r"CREATE\s+(OR\s+REPLACE\s+)?((CONSTRAINT\s+)?TRIGGER|VIEW)\b", re.IGNORECASE)
 
+_CREATED = re.compile(r"^CREATE OR REPLACE (VIEW|FUNCTION) (\w+)", re.MULTILINE)
+
 
 def migrations_folder() -> Path:
     """Where the migrations lie: beside the package in a checkout and an image, inside it in a wheel."""
@@ -47,7 +49,9 @@ def changed() -> dict[str, str]:
 
 def in_order(texts: Mapping[str, str]) -> Iterable[str]:
     """The texts to execute: functions first, then the views and triggers that may call them."""
-    return [text for _, text in sorted(texts.items(), key=lambda item: (bool(_NEEDS_FUNCTIONS.search(item[1])), item[0]))]
+    return [
+        text for _, text in sorted(texts.items(), key=lambda item: (bool(_NEEDS_FUNCTIONS.search(item[1])), item[0]))
+    ]
 
 
 def install(revision: str) -> None:
@@ -61,6 +65,15 @@ def install(revision: str) -> None:
         if text.strip():
             # Straight to the driver: a file holds several statements, which a prepared one cannot.
             connection.run_async(lambda driver, text=text: driver.execute(text))
+
+
+def remove(revision: str) -> None:
+    """Within the downgrade of a first migration: drop what its folder created, views and triggers before functions."""
+    from alembic import op
+
+    for text in reversed(list(in_order(copied(revision)))):
+        for kind, name in _CREATED.findall(text):
+            op.execute(f"DROP {kind} IF EXISTS {name} CASCADE")
 
 
 def copy_changed() -> list[str]:

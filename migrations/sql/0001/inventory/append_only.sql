@@ -1,0 +1,2 @@
+CREATE OR REPLACE TRIGGER stock_movement_append_only BEFORE UPDATE OR DELETE ON stock_movement
+FOR EACH ROW EXECUTE FUNCTION stock_movement_append_only();

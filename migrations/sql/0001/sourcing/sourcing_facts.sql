@@ -1,0 +1,28 @@
+-- Everything that placing, reserving or promising SKUs in a channel decides from, in one read; NULL without the channel.
+--
+-- Areas answer for themselves: their functions are called, their tables left alone.
+CREATE OR REPLACE FUNCTION sourcing_facts(p_channel_code text, p_currency text, p_codes text[]) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    channel jsonb := network_channel_facts(network_channel_id(p_channel_code));
+    skus jsonb;
+    sku_ids uuid[];
+    location_ids uuid[];
+BEGIN
+    IF channel IS NULL THEN
+        RETURN NULL;
+    END IF;
+    skus := catalog_sku_facts((channel ->> 'id')::uuid, coalesce(p_currency, channel ->> 'currency'), p_codes);
+    SELECT array_agg((s ->> 'id')::uuid) INTO sku_ids
+    FROM jsonb_array_elements(skus) AS s WHERE (s ->> 'stockTracked')::bool AND NOT (s ->> 'bundle')::bool;
+    SELECT array_agg((l ->> 'id')::uuid ORDER BY n) INTO location_ids
+    FROM jsonb_array_elements(channel -> 'locations') WITH ORDINALITY AS e (l, n);
+
+    RETURN jsonb_build_object(
+        'channel', channel,
+        'skus', skus,
+        'stockSkus', to_jsonb(sku_ids),
+        'stock', inventory_stock_facts(sku_ids, location_ids),
+        'supply', inventory_supply_facts(sku_ids, location_ids)
+    );
+END $$;
