@@ -9,7 +9,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 UV := $(VENV)/uv/bin/uv
-export UV_LINK_MODE ?= copy
 export UV_NO_PROGRESS ?= 1
 
 help: ## this list

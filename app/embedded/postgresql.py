@@ -16,6 +16,7 @@ from app.embedded.wheel import wheel
 MAJOR = 18
 PORT = 5432  # only part of the socket's name
 USER = DATABASE = "orderwire"
+ESSENTIAL = ("PG_VERSION", "base", "global/pg_control", "pg_wal")  # of which the server would miss one only later
 NEW_FOLDER_BYTES = 100 * 1024 * 1024  # an empty cluster and its first write-ahead log
 MOVING_BYTES = 24 * 1024 * 1024  # one more log segment, and room to recover
 
@@ -147,12 +148,13 @@ class PostgreSQL:
 
     def _refuse_what_is_not_ours(self) -> None:
         try:
+            missing = [name for name in ESSENTIAL if not (self.folder / name).exists()]
+            if missing:
+                raise StoresRefused(
+                    f"{self.folder} is damaged or not a PostgreSQL data folder ({missing[0]} is missing): "
+                    "restore the folder from a copy, or start with --fresh to begin empty."
+                )
             version = (self.folder / "PG_VERSION").read_text().strip()
-        except FileNotFoundError:
-            raise StoresRefused(
-                f"{self.folder} is damaged or not a PostgreSQL data folder (PG_VERSION is missing): "
-                "restore it from a copy, or start with --fresh to begin empty."
-            ) from None
         except OSError as refused:
             raise StoresRefused(
                 f"{self.folder} cannot be read ({refused.strerror}): {self._remedy_for_rights()}"

@@ -124,6 +124,8 @@ async def _upgrade(database_url: str) -> None:
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
 
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # it names every plug-in it has
+
     def upgrade(connection: "Connection") -> None:
         config = Config()
         config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))

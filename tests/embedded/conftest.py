@@ -1,0 +1,135 @@
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+STUB = Path(__file__).parent / "orderwire_stub.py"
+
+
+@pytest.fixture
+def state_dir() -> Iterator[Path]:
+    """A folder that does not exist yet, with a path short enough for sockets."""
+    parent = Path(tempfile.mkdtemp(prefix="ow-"))
+    parent.chmod(0o755)  # so that another user's children reach what lies within
+    yield parent / "state"
+    shutil.rmtree(parent)
+
+
+class Command:
+    """One orderwire process and what it printed."""
+
+    def __init__(self, process: asyncio.subprocess.Process, state_dir: Path, port: int) -> None:
+        self.process = process
+        self.state_dir = state_dir
+        self.port = port
+        self.printed = ""
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    async def until(self, text: str) -> None:
+        """Return when it has printed the text."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(60):
+            while text not in self.printed:
+                line = await self.process.stdout.readline()
+                assert line, f"ended before it printed {text!r}:\n{self.printed}"
+                self.printed += line.decode()
+
+    async def ended(self) -> tuple[int, str]:
+        """Its exit status and everything it printed."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(60):
+            self.printed += (await self.process.stdout.read()).decode()
+            return await self.process.wait(), self.printed
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+
+class Orderwire:
+    """Starts orderwire commands over one state folder, and ends what a failing test leaves behind."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.state_dir = state_dir
+        self.commands: list[Command] = []
+
+    async def __call__(self, *arguments: str, **environment: str) -> Command:
+        port = int(environment.pop("port", 0)) or free_port()
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("ORDERWIRE_")}
+        variables |= {"ORDERWIRE_STATE_DIR": str(self.state_dir), "ORDERWIRE_PORT": str(port), "COLUMNS": "300"}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(STUB),
+            *arguments,
+            env={**variables, **environment},
+            cwd=STUB.parents[2],
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        command = Command(process, self.state_dir, port)
+        self.commands.append(command)
+        return command
+
+    async def dev(self, *arguments: str, **environment: str) -> Command:
+        """`orderwire dev`, serving."""
+        command = await self("dev", *arguments, **environment)
+        await command.until("Orderwire serves")
+        return command
+
+    async def refused(self, *arguments: str, **environment: str) -> str:
+        """The one sentence with which the command ended."""
+        status, printed = await (await self(*arguments, **environment)).ended()
+        sentences = [line for line in printed.splitlines() if line.startswith("orderwire:")]
+        assert status == 1, printed
+        assert "Traceback" not in printed
+        assert len(sentences) == 1, printed
+        return sentences[0]
+
+
+@pytest.fixture
+async def orderwire(state_dir: Path) -> AsyncIterator[Orderwire]:
+    starter = Orderwire(state_dir)
+    yield starter
+    for command in starter.commands:
+        with contextlib.suppress(ProcessLookupError):
+            command.process.kill()
+        await command.process.wait()
+    await vanished(state_dir)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def processes_on(state_dir: Path) -> dict[int, str]:
+    """Every process, whoever started it, that was started over this folder."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                command_line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                folder = os.readlink(entry / "cwd")
+                if str(state_dir) in command_line or folder.startswith(str(state_dir)):
+                    found[int(entry.name)] = command_line
+    return found
+
+
+async def vanished(state_dir: Path) -> None:
+    """Return when no process is left on the folder; fail after ten seconds."""
+    deadline = time.monotonic() + 10
+    while left := processes_on(state_dir):
+        assert time.monotonic() < deadline, f"still there: {left}"
+        await asyncio.sleep(0.02)

@@ -1,0 +1,275 @@
+"""The embedded stores as a library: they start, they live again, they refuse by name."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+
+from app.embedded import ChildState, StoreOptions, Stores, StoresRefused, running
+from app.embedded.privileges import Mode
+from app.kernel.state_folder import StateFolderRefused
+
+QUICK = {"fsync": "off"}
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
+
+
+@contextmanager
+def started(state_dir: Path, **options: object) -> Iterator[Stores]:
+    stores = Stores(state_dir, StoreOptions(postgresql=QUICK, **options))  # type: ignore[arg-type]
+    stores.start()
+    try:
+        yield stores
+    finally:
+        stores.stop()
+
+
+async def remember(stores: Stores, word: str) -> None:
+    connection = await asyncpg.connect(stores.database_url)
+    await connection.execute("CREATE TABLE IF NOT EXISTS memory (word text)")
+    await connection.execute("INSERT INTO memory VALUES ($1)", word)
+    await connection.close()
+
+
+async def remembered(stores: Stores) -> list[str]:
+    connection = await asyncpg.connect(stores.database_url)
+    words = [row["word"] for row in await connection.fetch("SELECT word FROM memory ORDER BY word")]
+    await connection.close()
+    return words
+
+
+async def ping(stores: Stores) -> bool:
+    client = Redis.from_url(stores.redis_url)
+    try:
+        return bool(await client.ping())
+    finally:
+        await client.aclose()
+
+
+async def test_what_is_stored_survives_a_restart(state_dir):
+    with started(state_dir) as stores:
+        await remember(stores, "first")
+        addresses = stores.database_url, stores.redis_url
+
+    with started(state_dir) as stores:
+        assert await remembered(stores) == ["first"]
+        assert await ping(stores)
+        assert (stores.database_url, stores.redis_url) == addresses
+
+
+async def test_fresh_clears_the_folder(state_dir):
+    with started(state_dir) as stores:
+        await remember(stores, "first")
+
+    with started(state_dir, fresh=True) as stores:
+        connection = await asyncpg.connect(stores.database_url)
+        assert await connection.fetchval("SELECT to_regclass('memory')") is None
+        await connection.close()
+
+
+async def test_a_killed_postgresql_comes_back_with_every_commit(state_dir):
+    with started(state_dir) as stores:
+        for round_ in range(3):
+            await remember(stores, str(round_))
+            before = stores.postgresql.pid
+
+            stores.postgresql.kill()
+            stores.postgresql.wait_ready()
+
+            assert stores.postgresql.pid != before
+            assert await remembered(stores) == [str(n) for n in range(round_ + 1)]
+        assert stores.postgresql.starts == 4
+
+
+async def test_a_killed_valkey_comes_back_empty_at_the_same_address(state_dir):
+    with started(state_dir) as stores:
+        client = Redis.from_url(stores.redis_url)
+        await client.set("a", "b")
+        await client.aclose()
+
+        stores.valkey.kill()
+        stores.valkey.wait_ready()
+
+        client = Redis.from_url(stores.redis_url)
+        assert await client.get("a") is None
+        await client.aclose()
+
+
+async def test_a_killed_backend_leaves_the_server_running(state_dir):
+    with started(state_dir) as stores:
+        connection = await asyncpg.connect(stores.database_url)
+        os.kill(await connection.fetchval("SELECT pg_backend_pid()"), signal.SIGKILL)
+        await asyncio.sleep(0.3)
+
+        await remember(stores, "after")
+
+        assert stores.postgresql.starts == 1
+
+
+async def test_a_child_stopped_on_purpose_stays_stopped_until_it_is_started(state_dir):
+    with started(state_dir) as stores:
+        await remember(stores, "before")
+        stores.postgresql.stop()
+        assert stores.postgresql.state is ChildState.STOPPED
+        assert stores.postgresql.pid is None
+        with pytest.raises(OSError):
+            await asyncpg.connect(stores.database_url)
+
+        stores.postgresql.start()
+
+        assert await remembered(stores) == ["before"]
+
+
+def test_states_are_reported(state_dir):
+    reports: list[tuple[str, ChildState]] = []
+    stores = Stores(state_dir, StoreOptions(postgresql=QUICK), lambda child: reports.append((child.name, child.state)))
+    stores.start()
+    stores.valkey.kill()
+    stores.valkey.wait_ready()
+    stores.stop()
+
+    valkey = [state for name, state in reports if name == "Valkey"]
+
+    assert valkey == ["starting", "ready", "restarting", "ready", "stopped"]
+
+
+async def test_one_store_alone(state_dir):
+    with started(state_dir, programs=frozenset({"valkey"})) as stores:
+        assert await ping(stores)
+        assert stores.database_url == ""
+        assert not (state_dir / "postgres").exists()
+
+
+async def test_a_path_too_long_for_sockets_gets_a_short_folder(state_dir):
+    deep = state_dir / ("long" * 30)
+    with started(deep) as stores:
+        await remember(stores, "deep")
+        assert await ping(stores)
+        assert str(deep) not in stores.redis_url
+        folder = Path(stores.redis_url.split("@")[1].split("?")[0]).parent
+
+    assert not folder.exists()
+    with started(deep) as stores:
+        assert await remembered(stores) == ["deep"]
+
+
+async def test_a_folder_name_with_spaces_and_signs(state_dir):
+    odd = state_dir / "a b%c'd"
+    with started(odd) as stores:
+        await remember(stores, "odd")
+        assert await ping(stores)
+
+
+def test_a_second_start_is_refused_and_names_the_first(state_dir):
+    with started(state_dir) as first:
+        with pytest.raises(StoresRefused, match=rf"already runs on .*process {os.getpid()}.*ORDERWIRE_STATE_DIR"):
+            Stores(state_dir).start()
+        assert first.postgresql.pid is not None
+        found = running(state_dir)
+        assert found is not None
+        assert found.database_url == first.database_url
+    assert running(state_dir) is None
+
+
+def test_a_foreign_folder_is_left_alone(state_dir):
+    state_dir.mkdir()
+    (state_dir / "thesis.txt").write_text("years of work")
+
+    for fresh in (False, True):
+        with pytest.raises(StateFolderRefused, match="holds files that are not Orderwire's: set ORDERWIRE_STATE_DIR"):
+            Stores(state_dir, StoreOptions(fresh=fresh)).start()
+
+    assert [entry.name for entry in state_dir.iterdir()] == ["thesis.txt"]
+
+
+def test_a_file_in_place_of_the_folder(state_dir):
+    state_dir.write_text("")
+
+    with pytest.raises(StateFolderRefused, match="is not a folder: set ORDERWIRE_STATE_DIR"):
+        Stores(state_dir).start()
+
+
+@pytest.mark.parametrize("harm", ["global/pg_control", "base", "PG_VERSION"])
+def test_a_damaged_data_folder_is_named_and_kept(state_dir, harm):
+    with started(state_dir):
+        pass
+    victim = state_dir / "postgres" / harm
+    shutil.rmtree(victim) if victim.is_dir() else victim.unlink()
+
+    with pytest.raises(StoresRefused, match=r"damaged.*restore .* from a copy, or start with --fresh") as refused:
+        Stores(state_dir).start()
+
+    assert "\n" not in str(refused.value)
+    assert (state_dir / "postgres").is_dir()
+    with started(state_dir, fresh=True) as stores:
+        assert stores.postgresql.state is ChildState.READY
+
+
+def test_another_major_version_is_named(state_dir):
+    with started(state_dir):
+        pass
+    (state_dir / "postgres" / "PG_VERSION").write_text("17\n")
+
+    with pytest.raises(StoresRefused, match="was written by PostgreSQL 17 and this is PostgreSQL 18: dump it"):
+        Stores(state_dir).start()
+
+
+async def test_a_first_start_that_was_interrupted_begins_again(state_dir):
+    with started(state_dir):
+        pass
+    (state_dir / "postgres").rename(state_dir / "postgres.draft")  # as a kill during initdb leaves it
+
+    with started(state_dir) as stores:
+        await remember(stores, "whole")
+
+    assert not (state_dir / "postgres.draft").exists()
+
+
+async def test_a_stale_pid_file_whose_number_is_somebody_elses_by_now(state_dir):
+    with started(state_dir) as stores:
+        await remember(stores, "kept")
+        pid_file = (state_dir / "postgres" / "postmaster.pid").read_text()
+    lines = pid_file.splitlines()
+    (state_dir / "postgres" / "postmaster.pid").write_text("\n".join([str(os.getpid()), *lines[1:], ""]))
+    (state_dir / "lock").write_text(json.dumps({"pid": os.getpid()}))
+
+    with started(state_dir) as stores:
+        assert await remembered(stores) == ["kept"]
+
+
+@as_root
+@pytest.mark.parametrize(("first", "second"), [(Mode.NAMESPACE, Mode.SETUID), (Mode.SETUID, Mode.NAMESPACE)])
+async def test_root_gives_up_its_rights_either_way_and_may_change_over(state_dir, first, second):
+    above = state_dir.parent.stat()
+    for mode in (first, second):
+        with started(state_dir, mode=mode) as stores:
+            await remember(stores, mode)
+            assert await ping(stores)
+            for child in stores.children:
+                status = Path(f"/proc/{child.pid}/status").read_text()
+                uid = next(line for line in status.splitlines() if line.startswith("Uid:")).split()[1]
+                effective = next(line for line in status.splitlines() if line.startswith("CapEff:")).split()[1]
+                assert int(effective, 16) == 0
+                assert (uid == "0") == (mode is Mode.NAMESPACE)  # as seen from outside the namespace
+            stores.postgresql.kill()
+            stores.postgresql.wait_ready()
+
+    with started(state_dir) as stores:
+        assert await remembered(stores) == sorted([first, second])
+    assert (state_dir.parent.stat().st_mode, state_dir.parent.stat().st_uid) == (above.st_mode, above.st_uid)
+
+
+def test_passwords_stand_on_no_command_line_and_in_no_open_file(state_dir):
+    with started(state_dir) as stores:
+        password = (state_dir / "password").read_text().strip()
+        for child in stores.children:
+            assert password.encode() not in Path(f"/proc/{child.pid}/cmdline").read_bytes()
+        for name in ("password", "lock"):
+            assert (state_dir / name).stat().st_mode & 0o077 == 0
