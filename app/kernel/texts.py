@@ -21,37 +21,42 @@ def code(value: str, path: Sequence[str] = ()) -> str:
 
     path  its last part names the field in the message
     """
-    spelled = unicodedata.normalize("NFC", value)
-    if not 1 <= len(spelled) <= CODE_MAX:
+    written = unicodedata.normalize("NFC", value)
+    if not 1 <= len(written) <= CODE_MAX:
         raise ValidationRefused(
-            f"A {_field(path)} has 1 to {CODE_MAX} characters, this one has {len(spelled)}: choose another.",
+            f"A {_field(path)} has 1 to {CODE_MAX} characters, this one has {len(written)}: choose another.",
             path=list(path),
         )
-    if spelled != spelled.strip():
-        raise ValidationRefused(f"The {_field(path)} {spelled!r} has spaces around it: remove them.", path=list(path))
-    if not spelled.isprintable():
+    if written != written.strip():
+        raise ValidationRefused(f"The {_field(path)} {written!r} has spaces around it: remove them.", path=list(path))
+    if not written.isprintable():
         raise ValidationRefused(
-            f"The {_field(path)} {spelled!r} holds a character that cannot be printed: remove it.", path=list(path)
+            f"The {_field(path)} {written!r} holds a character that cannot be printed: remove it.", path=list(path)
         )
-    return spelled
+    return written
+
+
+def spelled(value: str) -> str:
+    """A code as it is stored, for looking it up. What cannot be stored is replaced, and found nowhere."""
+    return unicodedata.normalize("NFC", value.replace("\0", "\ufffd").encode("utf-8", "replace").decode())
 
 
 def line(value: str, path: Sequence[str] = (), *, most: int = NAME_MAX) -> str:
     """One line of text without spaces around it, not empty.  Raises ValidationRefused, which never repeats the text."""
-    spelled = unicodedata.normalize("NFC", value).strip()
-    if not spelled:
+    written = unicodedata.normalize("NFC", value).strip()
+    if not written:
         raise ValidationRefused(f"The {_field(path)} is empty: give at least one character.", path=list(path))
-    if len(spelled) > most:
+    if len(written) > most:
         raise ValidationRefused(
-            f"The {_field(path)} has {len(spelled)} characters, {most} are kept: shorten it.", path=list(path)
+            f"The {_field(path)} has {len(written)} characters, {most} are kept: shorten it.", path=list(path)
         )
-    for place, char in enumerate(spelled, 1):
+    for place, char in enumerate(written, 1):
         if unicodedata.category(char) in _UNWANTED:
             raise ValidationRefused(
                 f"The {_field(path)} holds the control character U+{ord(char):04X} at place {place}: remove it.",
                 path=list(path),
             )
-    return spelled
+    return written
 
 
 def key(value: str) -> str:

@@ -80,7 +80,7 @@ async def _stay_in_own_channel(work: Work, item: Item) -> None:
 
 
 async def _stored_assignments(work: Work, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
-    found: dict[UUID, dict[str, Any]] = {id: {"locations": {}} for id in ids}
+    found: dict[UUID, dict[str, Any]] = {each: {"locations": {}} for each in ids}
     rows = await work.db.execute(
         select(ChannelLocation.channel_id, Location.code, ChannelLocation.priority, ChannelLocation.safety_stock)
         .join(Location, Location.id == ChannelLocation.location_id)

@@ -203,7 +203,7 @@ async def locations_of_channels(reads: Reads, ids: Sequence[UUID]) -> Mapping[UU
         .where(location_visible(reads.principal))
         .order_by(ChannelLocation.channel_id, ChannelLocation.priority, Location.code)
     )
-    found: dict[UUID, list[Row[Any]]] = {id: [] for id in ids}
+    found: dict[UUID, list[Row[Any]]] = {each: [] for each in ids}
     for row in rows:
         found[row.channel_id].append(row)
     return found
