@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import structlog
-from graphql import GraphQLError
+from graphql import ArgumentNode, GraphQLError, ValueNode
 from strawberry.exceptions import StrawberryInputCoercionError
 
 from app.kernel.errors import Forbidden, Refusal, Unauthenticated
@@ -48,7 +48,7 @@ def present(error: GraphQLError, reference: str) -> dict[str, Any]:
         return formatted(error, str(cause), "UNAUTHENTICATED")
     if isinstance(cause, Unavailable):
         return formatted(error, str(cause), "UNAVAILABLE")
-    if error.path is None or isinstance(cause, StrawberryInputCoercionError):
+    if error.path is None or isinstance(cause, StrawberryInputCoercionError) or _is_of_the_request(cause):
         return formatted(error, None, "BAD_USER_INPUT")
     if isinstance(cause, GraphQLError) and "code" in (cause.extensions or {}):
         return formatted(error)
@@ -90,6 +90,13 @@ def _cause(error: GraphQLError) -> BaseException:
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
     return cause
+
+
+def _is_of_the_request(cause: BaseException) -> bool:
+    """Whether the executor found fault with an argument: such errors point at the argument, others at the field."""
+    return isinstance(cause, GraphQLError) and any(
+        isinstance(node, ValueNode | ArgumentNode) for node in cause.nodes or ()
+    )
 
 
 def _field(error: GraphQLError) -> str | None:

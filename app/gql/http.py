@@ -5,12 +5,14 @@ A bare ASGI application: a starlette route in front of it is enough.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
-from graphql import OperationType
+from graphql import GraphQLError, OperationType
 
 from app.gql import faults, sse
 from app.gql.caller import Caller
@@ -20,6 +22,7 @@ from app.gql.execution import Answer
 from app.gql.faults import Mistake
 from app.gql.negotiation import Media, accepted, require_json
 from app.gql.payload import BODY_BYTES_MAX, GraphQLRequest, decode, request_of
+from app.gql.scalars import parse_cursor
 from app.kernel.errors import Unauthenticated
 from app.kernel.ids import uuid7
 
@@ -29,6 +32,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 METHODS = "GET, POST, OPTIONS"
 _CORS_HEADERS = b"content-type, authorization, x-orderwire-key, last-event-id"
+_DISCARD_BYTES_MAX = 4 * BODY_BYTES_MAX
+_DISCARD_SECONDS = 2.0
 _CHALLENGE = 'Bearer realm="orderwire"'
 
 
@@ -107,7 +112,7 @@ class GraphQLHttp:
     ) -> None:
         house, principal = self._house, caller.principal
         if operation.type is OperationType.SUBSCRIPTION:
-            last = headers.get(b"last-event-id", b"").decode("latin-1") or None
+            last = _last_event_id(headers)
             answers = house.graph.stream(operation, request.variables, lambda: house.new_context(principal), last)
         else:
             answers = sse.once(house.graph.run(operation, request.variables, house.new_context(principal), cost))
@@ -149,6 +154,16 @@ def _status(answer: Answer, media: Media) -> int:
     return 400 if media is Media.GRAPHQL else 200
 
 
+def _last_event_id(headers: Headers) -> str | None:
+    """How far the client had come.  Raises Mistake when that is no position of ours."""
+    last = headers.get(b"last-event-id", b"").decode("latin-1")
+    try:
+        return parse_cursor(last) if last else None
+    except GraphQLError:
+        message = "Last-Event-ID must be the `id` of an event, exactly as this API gave it."
+        raise Mistake(400, message, "BAD_REQUEST") from None
+
+
 async def _request(scope: Scope, headers: Headers, receive: Receive) -> GraphQLRequest:
     if scope["method"] == "POST":
         if headers.get(b"content-encoding", b"identity") != b"identity":
@@ -161,10 +176,10 @@ async def _request(scope: Scope, headers: Headers, receive: Receive) -> GraphQLR
 
 
 async def _body(headers: Headers, receive: Receive) -> bytes:
-    too_large = Mistake(413, f"A request has at most {BODY_BYTES_MAX // 1024} kB.", "TOO_LARGE", connection="close")
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length[:12]) > BODY_BYTES_MAX:
-        raise too_large
+        await _discard(receive)
+        raise _too_large()
     body, more = bytearray(), True
     while more:
         message = await receive()
@@ -173,8 +188,25 @@ async def _body(headers: Headers, receive: Receive) -> bytes:
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > BODY_BYTES_MAX:  # also in chunks, whose sum no header tells
-            raise too_large
+            await _discard(receive)
+            raise _too_large()
     return bytes(body)
+
+
+async def _discard(receive: Receive) -> None:
+    """Read on for a moment: a client that is still sending would not see the answer before the connection breaks."""
+    read = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DISCARD_SECONDS):
+            while read < _DISCARD_BYTES_MAX:
+                message = await receive()
+                read += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
+
+
+def _too_large() -> Mistake:
+    return Mistake(413, f"A request has at most {BODY_BYTES_MAX // 1024} kB.", "TOO_LARGE", connection="close")
 
 
 def _from_query_string(query_string: bytes) -> dict[str, Any]:

@@ -152,9 +152,7 @@ class Connection:
 
     def _begin(self, id_: str, payload: Any) -> None:
         if not self._ready:
-            raise Closed(
-                frames.UNAUTHORIZED, "Send connection_init and wait for connection_ack before you subscribe."
-            )
+            raise Closed(frames.UNAUTHORIZED, "Send connection_init and wait for connection_ack before you subscribe.")
         if id_ in self._operations:
             raise Closed(frames.SUBSCRIBER_EXISTS, f"Subscriber for {id_} already exists")
         full = len(self._operations) >= OPERATIONS_MAX

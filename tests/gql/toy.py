@@ -15,6 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 from strawberry.schema.config import StrawberryConfig
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.gql import errors
 from app.gql.caller import Caller
@@ -311,6 +312,14 @@ class ToyShop:
         )
 
 
+class Impatient(WebSocketsSansIOProtocol):
+    """Drops the connection when its application has ended and the peer does not take the rest."""
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        super().on_task_complete(task)
+        self.loop.call_later(1, self.transport.abort)
+
+
 @contextlib.asynccontextmanager
 async def serving(*, timeout: float = 10, init_seconds: float = 10, send_seconds: float = 10) -> AsyncIterator[ToyShop]:
     """The toy shop on a free port of 127.0.0.1, in this very loop."""
@@ -319,7 +328,14 @@ async def serving(*, timeout: float = 10, init_seconds: float = 10, send_seconds
     socket = GraphQLWebSocket(house, init_seconds=init_seconds, send_seconds=send_seconds)
     app = Starlette(routes=[Route("/graphql", GraphQLHttp(house)), WebSocketRoute("/graphql", socket)])
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="warning", ws_max_size=1 << 20, ws_per_message_deflate=False, lifespan="off"
+        app,
+        host="127.0.0.1",
+        port=0,
+        log_level="warning",
+        lifespan="off",
+        ws=Impatient,
+        ws_max_size=1 << 20,
+        ws_per_message_deflate=False,
     )
     server = uvicorn.Server(config)
     config.load()
