@@ -1,0 +1,278 @@
+"""Placing: what stock covers is allocated, the rest is backordered or refused, and a refusal changes nothing."""
+
+import asyncio
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.inventory.refusals import InsufficientStock, ReservationClosed
+from app.kernel.errors import Forbidden, IdempotencyKeyReused, NotFound, Refusal
+from app.kernel.principal import Kind, Principal
+from app.orders import commands as orders
+from app.orders.refusals import ExternalRefTaken, NoPrice, TotalMismatch, UnknownSku
+from app.orders.requests import AddressRequest, DiscountRequest, LineRequest, ShippingRequest, TaxRequest
+from tests.builders import Shop
+
+
+async def test_an_order_takes_its_units_from_stock(shop: Shop) -> None:
+    await shop.sku("MUG")
+    await shop.stock("MUG", 5)
+
+    order_id = await shop.place({"MUG": 3})
+
+    level = await shop.level("MUG")
+    assert (level.on_hand, level.allocated) == (5, 3)
+    order = await shop.one("SELECT * FROM orders WHERE id = :id", id=order_id)
+    assert (order.lifecycle, order.fulfillment_status, order.payment_status) == ("PLACED", "SCHEDULED", "NOT_REQUIRED")
+    assert (order.total_minor, order.version) == (3000, 1)
+    event = await shop.one("SELECT * FROM event_log WHERE aggregate = 'order'")
+    assert (event.subject, event.type, event.version) == (order_id, "OrderPlaced", 1)
+    assert event.payload["facts"]["number"] == order.number
+
+
+async def test_a_repeated_key_gives_the_first_answer_and_a_changed_request_is_refused(shop: Shop) -> None:
+    await shop.sku("MUG")
+    await shop.stock("MUG", 5)
+
+    first = await shop.run(orders.place, key="k", order=shop.order({"MUG": 5}))
+    again = await shop.run(orders.place, key="k", order=shop.order({"MUG": 5}))
+    with pytest.raises(IdempotencyKeyReused):
+        await shop.run(orders.place, key="k", order=shop.order({"MUG": 4}))
+
+    assert again == first
+    assert (await shop.level("MUG")).allocated == 5
+
+
+async def test_the_last_unit_goes_to_exactly_one_of_many_buyers(shop: Shop) -> None:
+    await shop.sku("MUG")
+    await shop.stock("MUG", 7)
+
+    results = await asyncio.gather(*(shop.place({"MUG": 1}) for _ in range(20)), return_exceptions=True)
+
+    refused = [r for r in results if isinstance(r, InsufficientStock)]
+    assert len(refused) == 13
+    assert (await shop.level("MUG")).allocated == 7
+
+
+async def test_a_refusal_says_what_is_missing_where_the_rest_lies_and_when_more_comes(shop: Shop) -> None:
+    await shop.sku("MUG")
+    await shop.sku("CUP")
+    await shop.stock("MUG", 2)
+    await shop.supply("MUG", 4, due_in=timedelta(days=3))
+
+    with pytest.raises(InsufficientStock) as refused:
+        await shop.place({"MUG": 5, "CUP": 1})
+
+    no = refused.value
+    assert (no.sku, no.requested, no.available, no.path) == ("MUG", 5, 2, ["input", "lines", "0"])
+    assert [(at.location, at.units) for at in no.by_location] == [("LEEDS", 2)]
+    assert no.next_available_at == shop.clock.now() + timedelta(days=3)
+    assert [(other.code, getattr(other, "sku", None)) for other in no.also] == [("INSUFFICIENT_STOCK", "CUP")]
+    assert await shop.rows("SELECT 1 FROM orders") == []
+    assert await shop.rows("SELECT 1 FROM event_log WHERE aggregate = 'order'") == []
+
+
+async def test_what_stock_does_not_cover_is_backordered_within_the_limit(shop: Shop) -> None:
+    await shop.sku("MUG", backorder_limit=3)
+    await shop.stock("MUG", 2)
+
+    order_id = await shop.place({"MUG": 4})
+    with pytest.raises(InsufficientStock):
+        await shop.place({"MUG": 2})
+
+    line = await shop.one("SELECT * FROM order_line WHERE order_id = :id", id=order_id)
+    assert (line.ordered, line.allocated, line.backordered) == (4, 2, 2)
+    order = await shop.one("SELECT * FROM orders WHERE id = :id", id=order_id)
+    assert order.fulfillment_status == "BACKORDERED"
+
+
+async def test_twenty_buyers_never_backorder_beyond_the_limit(shop: Shop) -> None:
+    await shop.sku("MUG", backorder_limit=6)
+
+    results = await asyncio.gather(*(shop.place({"MUG": 1}) for _ in range(20)), return_exceptions=True)
+
+    assert sum(isinstance(r, Refusal) for r in results) == 14
+    assert (await shop.one("SELECT units FROM backorder_level")).units == 6
+
+
+async def test_before_its_release_a_sku_is_sold_from_the_backorder_limit_alone(shop: Shop) -> None:
+    await shop.sku("GAME", backorder_limit=2, preorder_release_at=shop.clock.now() + timedelta(days=9))
+    await shop.stock("GAME", 10)
+
+    await shop.place({"GAME": 2})
+    with pytest.raises(InsufficientStock):
+        await shop.place({"GAME": 1})
+
+    assert (await shop.level("GAME")).allocated == 0
+
+
+async def test_a_sku_named_twice_is_counted_once_for_all_its_lines(shop: Shop) -> None:
+    await shop.sku("MUG")
+    await shop.stock("MUG", 5)
+
+    with pytest.raises(InsufficientStock):
+        await shop.place_lines(LineRequest(sku="MUG", quantity=3), LineRequest(sku="MUG", quantity=3))
+    await shop.place_lines(LineRequest(sku="MUG", quantity=2), LineRequest(sku="MUG", quantity=3))
+
+    assert (await shop.level("MUG")).allocated == 5
+
+
+async def test_a_bundle_takes_its_components_from_stock(shop: Shop) -> None:
+    await shop.sku("MUG")
+    await shop.sku("SPOON")
+    await shop.sku("WRAPPING", stock_tracked=False)
+    components = [{"sku": "MUG", "units": 1}, {"sku": "SPOON", "units": 2}, {"sku": "WRAPPING", "units": 1}]
+    await shop.sku("GIFT", "25.00", components=components)
+    await shop.stock("MUG", 3)
+    await shop.stock("SPOON", 5)
+
+    order_id = await shop.place({"GIFT": 2})
+    with pytest.raises(InsufficientStock):
+        await shop.place({"GIFT": 1})
+
+    lines = await shop.rows(
+        "SELECT kind, sku_code, ordered, allocated, total_minor FROM order_line WHERE order_id = :id ORDER BY line_no",
+        id=order_id,
+    )
+    assert [tuple(line) for line in lines] == [
+        ("BUNDLE", "GIFT", 2, 2, 5000),
+        ("COMPONENT", "MUG", 2, 2, 0),
+        ("COMPONENT", "SPOON", 4, 4, 0),
+        ("COMPONENT", "WRAPPING", 2, 2, 0),
+    ]
+    assert (await shop.level("SPOON")).allocated == 4
+
+
+async def test_stock_of_a_consignor_is_sold_after_our_own(shop: Shop) -> None:
+    await shop.sku("MUG")
+    await shop.stock("MUG", 2)
+    await shop.stock("MUG", 5, owner="ACME")
+
+    await shop.place({"MUG": 4})
+
+    assert (await shop.level("MUG")).allocated == 2
+    assert (await shop.level("MUG", owner="ACME")).allocated == 2
+
+
+async def test_safety_stock_stays_unsold(shop: Shop) -> None:
+    await shop.channel(safety_stock=4)
+    await shop.sku("MUG")
+    await shop.stock("MUG", 5)
+
+    with pytest.raises(InsufficientStock) as refused:
+        await shop.place({"MUG": 2})
+    await shop.place({"MUG": 1})
+
+    assert refused.value.available == 1
+
+
+async def test_an_external_reference_is_unique_in_its_channel(shop: Shop) -> None:
+    await shop.sku("POST", stock_tracked=False)
+
+    results = await asyncio.gather(
+        *(shop.place({"POST": 1}, external_ref="A-1") for _ in range(5)), return_exceptions=True
+    )
+    await shop.channel("SHOP2")
+    with pytest.raises(NoPrice):
+        await shop.place({"POST": 1}, channel="SHOP2", external_ref="A-1")
+
+    assert sum(isinstance(r, ExternalRefTaken) for r in results) == 4
+
+
+async def test_unknown_names_are_all_told_at_once(shop: Shop) -> None:
+    with pytest.raises(UnknownSku) as refused:
+        await shop.place({"NOPE": 1, "NEITHER": 1})
+    with pytest.raises(NotFound):
+        await shop.place({"NOPE": 1}, channel="MARS")
+
+    assert [no.sku for no in refused.value.also if isinstance(no, UnknownSku)] == ["NEITHER"]
+
+
+async def test_totals_agree_to_the_minor_unit(shop: Shop) -> None:
+    await shop.sku("MUG")
+    await shop.stock("MUG", 10)
+    vat = TaxRequest(name="VAT", rate_ppm=200_000, included=False)
+    lines = [
+        LineRequest(sku="MUG", quantity=3, unit_price=Decimal("3.335"), taxes=[vat]),
+        LineRequest(sku="MUG", quantity=1, unit_price=Decimal("0.001"), taxes=[vat]),
+        LineRequest(
+            sku="MUG", quantity=1, unit_price=Decimal("9.99"), taxes=[], discounts=[DiscountRequest(amount=Decimal("1"))]
+        ),
+    ]
+
+    order_id = await shop.place_lines(
+        *lines,
+        discounts=[DiscountRequest(amount=Decimal("2.00"), code="TWO")],
+        shipping=ShippingRequest(amount=Decimal("4.95"), taxes=[vat]),
+        expected_total=Decimal("24.73"),
+    )
+
+    order = await shop.one("SELECT * FROM orders WHERE id = :id", id=order_id)
+    # 10.01 + 0.00 + 9.99; less 1.00 on the last line and 2.00 spread as 1.05, 0, 0.95; VAT 1.79 on 8.96, 0.99 on 4.95.
+    assert (order.subtotal_minor, order.discount_minor, order.shipping_minor) == (2000, 300, 495)
+    assert (order.tax_minor, order.total_minor) == (179 + 99, 2473)
+
+
+async def test_another_total_than_expected_is_refused(shop: Shop) -> None:
+    await shop.sku("POST", "5.00", stock_tracked=False)
+
+    with pytest.raises(TotalMismatch):
+        await shop.place({"POST": 1}, expected_total=Decimal("4.99"))
+
+
+async def test_a_reservation_is_used_up_by_its_order(shop: Shop) -> None:
+    await shop.sku("MUG")
+    await shop.sku("CUP")
+    await shop.stock("MUG", 5)
+    await shop.stock("CUP", 5)
+    token = await shop.reserve({"MUG": 4, "CUP": 2})
+
+    with pytest.raises(InsufficientStock):
+        await shop.place({"MUG": 2})
+    await shop.place({"MUG": 5}, reservation_token=token)
+    with pytest.raises(ReservationClosed):
+        await shop.place({"MUG": 1}, reservation_token=token)
+
+    mug, cup = await shop.level("MUG"), await shop.level("CUP")
+    assert (mug.allocated, mug.reserved, cup.allocated, cup.reserved) == (5, 0, 0, 0)
+
+
+async def test_an_expired_reservation_is_refused_before_the_timer_has_run(shop: Shop) -> None:
+    await shop.sku("MUG")
+    await shop.stock("MUG", 5)
+    token = await shop.reserve({"MUG": 4}, seconds=60)
+    shop.clock.advance(timedelta(seconds=60))
+
+    with pytest.raises(ReservationClosed, match="ended at"):
+        await shop.place({"MUG": 4}, reservation_token=token)
+
+
+async def test_prices_and_past_dates_need_their_scopes(shop: Shop) -> None:
+    await shop.sku("POST", stock_tracked=False)
+    seller = Principal(kind=Kind.PARTNER, id="client:seller", scopes=frozenset({"orders:place"}))
+
+    with pytest.raises(Forbidden, match="orders:price"):
+        priced = LineRequest(sku="POST", quantity=1, unit_price=Decimal(1))
+        await shop.place_lines(priced, principal=seller)
+    with pytest.raises(Forbidden, match="orders:backdate"):
+        await shop.run(orders.place, principal=seller, order=shop.order({"POST": 1}, placed_at=shop.clock.now()))
+    await shop.run(orders.place, principal=seller, order=shop.order({"POST": 1}))
+
+
+async def test_the_fewest_locations_serve_then_the_nearest(shop: Shop) -> None:
+    await shop.location("PARIS", country="FR", latitude=48.86, longitude=2.35)
+    await shop.location("LYON", country="FR", latitude=45.76, longitude=4.84)
+    await shop.channel()
+    for sku in ("MUG", "CUP"):
+        await shop.sku(sku)
+        await shop.stock(sku, 5, at="LYON")
+    await shop.stock("MUG", 5, at="PARIS")
+    home = AddressRequest(country="FR", latitude=48.85, longitude=2.29)
+
+    await shop.place({"MUG": 1}, shipping_address=home)
+    await shop.place({"MUG": 1, "CUP": 1}, shipping_address=home)
+
+    assert (await shop.level("MUG", "PARIS")).allocated == 1
+    assert (await shop.level("MUG", "LYON")).allocated == 1
+    assert (await shop.level("CUP", "LYON")).allocated == 1
