@@ -70,7 +70,7 @@ def _only_prices(items: Sequence[Item]) -> None:
 
 
 async def _stored_children(work: Work, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
-    found: dict[UUID, dict[str, Any]] = {id: {"prices": {}, "components": {}} for id in ids}
+    found: dict[UUID, dict[str, Any]] = {each: {"prices": {}, "components": {}} for each in ids}
     channel = visible_channels(work.principal).subquery()
     for price in await work.db.execute(
         select(SkuPrice.sku_id, channel.c.code, SkuPrice.currency, SkuPrice.amount)

@@ -109,7 +109,7 @@ async def prices_of_skus(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, lis
         .where(same_as_any(SkuPrice.sku_id.expression, ids))
         .order_by(SkuPrice.sku_id, channel.c.code, SkuPrice.currency)
     )
-    found: dict[UUID, list[Row[Any]]] = {id: [] for id in ids}
+    found: dict[UUID, list[Row[Any]]] = {each: [] for each in ids}
     for row in rows:
         found[row.sku_id].append(row)
     return found
@@ -123,7 +123,7 @@ async def components_of_bundles(reads: Reads, ids: Sequence[UUID]) -> Mapping[UU
         .where(same_as_any(BundleComponent.bundle_id.expression, ids))
         .order_by(BundleComponent.bundle_id, Sku.code)
     )
-    found: dict[UUID, list[Row[Any]]] = {id: [] for id in ids}
+    found: dict[UUID, list[Row[Any]]] = {each: [] for each in ids}
     for row in rows:
         found[row.bundle_id].append(row)
     return found

@@ -79,7 +79,7 @@ async def _upsert(work: Work, items: Sequence[Item]) -> list[Change]:
 
 
 async def _stored_children(work: Work, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
-    found: dict[UUID, dict[str, Any]] = {id: {"addresses": [], "contacts": [], "references": []} for id in ids}
+    found: dict[UUID, dict[str, Any]] = {each: {"addresses": [], "contacts": [], "references": []} for each in ids}
     for name, table, columns in _PARTS:
         for owner, _, part in await _parts(work, ids, table, columns):
             found[owner][name].append(part)
@@ -89,7 +89,7 @@ async def _stored_children(work: Work, ids: Sequence[UUID]) -> dict[UUID, dict[s
         )
     ):
         found[row.customer_id]["references"].append({"system": row.system, "external_id": row.external_id})
-    return {id: {name: rules.in_order(parts) for name, parts in lists.items()} for id, lists in found.items()}
+    return {owner: {name: rules.in_order(each) for name, each in lists.items()} for owner, lists in found.items()}
 
 
 async def _parts(

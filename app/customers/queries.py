@@ -134,7 +134,7 @@ async def references_of_customers(reads: Reads, ids: Sequence[UUID]) -> Mapping[
 
 
 async def _of_customers(reads: Reads, ids: Sequence[UUID], statement: Select[Any]) -> dict[UUID, list[Row[Any]]]:
-    found: dict[UUID, list[Row[Any]]] = {id: [] for id in ids}
+    found: dict[UUID, list[Row[Any]]] = {each: [] for each in ids}
     for row in await reads.all(statement.where(customer_visible(reads.principal))):
         found[row.customer_id].append(row)
     return found
