@@ -16,6 +16,8 @@ from app.kernel.settings import Settings
 
 log = logging.getLogger("orderwire.serving")
 
+HURRIED_SECONDS_MAX = 2.0
+
 # Lets go of something within so many seconds, such as open sockets in small batches.
 BeforeExit = Callable[[float], Awaitable[None]]
 
@@ -63,6 +65,12 @@ class DrainingServer(uvicorn.Server):
         if not self.force_exit:
             await self._drain()
         await super().shutdown(sockets)
+        if self.force_exit:
+            for task in self.server_state.tasks:
+                task.cancel()
+            # Which the server leaves out then; but connections to the stores are to be closed all the same.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.lifespan.shutdown(), HURRIED_SECONDS_MAX)
 
     async def _drain(self) -> None:
         together = asyncio.ensure_future(
@@ -77,6 +85,11 @@ class DrainingServer(uvicorn.Server):
             return
         for failed in (result for result in together.result() if isinstance(result, BaseException)):
             log.error("a part did not drain", exc_info=failed)
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """Requests cut off by a hurried end are wanted, not errors."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], asyncio.CancelledError)
 
 
 def server_for(application: Any, settings: Settings) -> DrainingServer:
@@ -95,6 +108,7 @@ def server_for(application: Any, settings: Settings) -> DrainingServer:
         server_header=False,
         timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
     before_exit = getattr(application.state, "before_exit", ())
     return DrainingServer(config, before_exit=before_exit, drain_seconds=settings.drain_seconds)
 

@@ -190,9 +190,7 @@ async def _refuse_pending(settings: Settings) -> None:
 
 def _tell(child: Child) -> None:
     """Called from the supervising threads whenever a store changes state."""
-    if child.state is ChildState.RESTARTING:
-        log.warning("%s ended and is started again", child.name)
-    else:
+    if child.state is not ChildState.RESTARTING:  # which is reported with its reason
         log.info("%s is %s", child.name, child.state)
 
 

@@ -37,11 +37,11 @@ class Command:
     def pid(self) -> int:
         return self.process.pid
 
-    async def until(self, text: str) -> None:
-        """Return when it has printed the text."""
+    async def until(self, text: str, times: int = 1) -> None:
+        """Return when it has printed the text so many times."""
         assert self.process.stdout is not None
         async with asyncio.timeout(60):
-            while text not in self.printed:
+            while self.printed.count(text) < times:
                 line = await self.process.stdout.readline()
                 assert line, f"ended before it printed {text!r}:\n{self.printed}"
                 self.printed += line.decode()

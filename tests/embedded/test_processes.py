@@ -61,8 +61,7 @@ async def test_a_second_signal_does_not_wait_for_requests(orderwire: Orderwire, 
     assert status == 0, printed
     assert "Traceback" not in printed
     assert processes_on(state_dir) == {}
-    with pytest.raises(httpx2.TransportError):
-        await answer
+    assert await asyncio.gather(answer, return_exceptions=True) != ["done"]
 
 
 async def test_a_signal_while_it_starts(orderwire: Orderwire, state_dir):
@@ -98,8 +97,8 @@ async def test_a_child_killed_from_outside_is_started_again(orderwire: Orderwire
     postmaster = int((state_dir / "postgres" / "postmaster.pid").read_text().split()[0])
 
     os.kill(postmaster, signal.SIGKILL)
-    await command.until("PostgreSQL is ready\n")
-    await command.until("PostgreSQL is ready\n")
+    await command.until("PostgreSQL ended and is started again: PostgreSQL was killed from outside.")
+    await command.until("PostgreSQL is ready", times=2)
 
     assert int((state_dir / "postgres" / "postmaster.pid").read_text().split()[0]) != postmaster
     assert await get(command.port) == "here"
@@ -222,8 +221,6 @@ async def test_a_disk_that_fills_up_while_serving_and_is_freed(orderwire: Orderw
             if kept == 5:
                 fill(small_disk / "ballast")
     assert kept >= 5
-    assert not connection.is_closed() or await command.until("full") is None
-
     (small_disk / "ballast").unlink()
     words = await eventually_counted(found.database_url)
 
