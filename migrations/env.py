@@ -21,8 +21,9 @@ def metadata() -> Any:
     """Every area's tables, to compare the database with."""
     for module in ("events", "work"):
         importlib.import_module(f"app.kernel.{module}")
-    for file in sorted(APP.glob("*/models.py")):
-        importlib.import_module(f"app.{file.parent.name}.models")
+    for file in sorted(APP.rglob("*.py")):
+        if "(Base)" in file.read_text() or "Base.metadata" in file.read_text():
+            importlib.import_module(".".join(file.relative_to(APP.parent).with_suffix("").parts))
     return importlib.import_module("app.kernel.db").Base.metadata
 
 

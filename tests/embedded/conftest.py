@@ -121,7 +121,7 @@ def processes_on(state_dir: Path) -> dict[int, str]:
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
                 command_line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                folder = os.readlink(entry / "cwd")
+                folder = str((entry / "cwd").readlink())
                 if str(state_dir) in command_line or folder.startswith(str(state_dir)):
                     found[int(entry.name)] = command_line
     return found

@@ -244,6 +244,12 @@ async def test_a_stale_pid_file_whose_number_is_somebody_elses_by_now(state_dir)
         assert await remembered(stores) == ["kept"]
 
 
+def rights_of(pid: int | None) -> tuple[int, int]:
+    """A process's user, as seen from outside its namespace, and its effective capabilities."""
+    lines = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return int(lines["Uid"].split()[0]), int(lines["CapEff"], 16)
+
+
 @as_root
 @pytest.mark.parametrize(("first", "second"), [(Mode.NAMESPACE, Mode.SETUID), (Mode.SETUID, Mode.NAMESPACE)])
 async def test_root_gives_up_its_rights_either_way_and_may_change_over(state_dir, first, second):
@@ -253,11 +259,9 @@ async def test_root_gives_up_its_rights_either_way_and_may_change_over(state_dir
             await remember(stores, mode)
             assert await ping(stores)
             for child in stores.children:
-                status = Path(f"/proc/{child.pid}/status").read_text()
-                uid = next(line for line in status.splitlines() if line.startswith("Uid:")).split()[1]
-                effective = next(line for line in status.splitlines() if line.startswith("CapEff:")).split()[1]
-                assert int(effective, 16) == 0
-                assert (uid == "0") == (mode is Mode.NAMESPACE)  # as seen from outside the namespace
+                uid, capabilities = rights_of(child.pid)
+                assert capabilities == 0
+                assert (uid == 0) == (mode is Mode.NAMESPACE)  # as seen from outside the namespace
             stores.postgresql.kill()
             stores.postgresql.wait_ready()
 

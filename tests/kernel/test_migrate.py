@@ -1,0 +1,104 @@
+"""Migrations over a real server: from nothing, at once from several sides, and what they leave."""
+
+import asyncio
+import importlib
+
+import asyncpg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from app.kernel.db import Base
+from app.kernel.functions import APP, migrations_folder
+from app.kernel.migrate import ADVISORY_LOCK, head, migrate, revision
+from app.kernel.operator import OperatorProblem
+
+
+def script_directory() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()))
+    config.set_main_option("path_separator", "os")
+    return ScriptDirectory.from_config(config)
+
+
+def test_file_names_tell_the_order():
+    """`head` and the copies of SQL functions rely on it."""
+    newest_first = [script.revision for script in script_directory().walk_revisions()]
+
+    assert newest_first == [f"{number:04d}" for number in range(len(newest_first), 0, -1)]
+    assert script_directory().get_heads() == [head()]
+    for script in script_directory().walk_revisions():
+        assert script.module.__file__.rpartition("/")[2].startswith(script.revision)
+
+
+async def test_several_processes_starting_at_once_migrate_once(empty_database_url):
+    before = await asyncio.gather(*(migrate(empty_database_url) for _ in range(4)))
+
+    assert all(found.current is None for found in before)
+    assert (await revision(empty_database_url)).current == head()
+    assert not (await migrate(empty_database_url)).pending
+
+
+async def test_a_waiting_process_holds_no_snapshot(empty_database_url):
+    """Or CREATE INDEX CONCURRENTLY in the process that migrates would wait for it for ever."""
+    holder = await asyncpg.connect(empty_database_url)
+    await holder.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
+    waiting = asyncio.create_task(migrate(empty_database_url))
+    await asyncio.sleep(0.5)
+
+    await holder.execute("CREATE TABLE t (a int)")
+    async with asyncio.timeout(5):
+        await holder.execute("CREATE INDEX CONCURRENTLY ON t (a)")
+    assert not waiting.done()
+
+    await holder.close()
+    await waiting
+
+
+async def test_a_newer_database_is_left_as_it_is(database_url):
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    await connection.close()
+
+    assert not (await migrate(database_url)).pending
+    assert (await revision(database_url)).current == "9999"
+
+
+async def test_the_tables_are_what_the_models_say(database_url):
+    for file in sorted(APP.rglob("*.py")):
+        if "(Base)" in file.read_text() or "Base.metadata" in file.read_text():
+            importlib.import_module(".".join(file.relative_to(APP.parent).with_suffix("").parts))
+
+    engine = create_async_engine(make_url(database_url).set(drivername="postgresql+asyncpg"))
+    async with engine.connect() as connection:
+        differences = await connection.run_sync(
+            lambda sync: compare_metadata(MigrationContext.configure(sync), Base.metadata)
+        )
+    await engine.dispose()
+
+    assert differences == []
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("postgresql://127.0.0.1:1/x", "PostgreSQL cannot be reached"),
+        ("postgresql://127.0.0.1:notaport/x", "PostgreSQL cannot be reached"),
+    ],
+)
+async def test_an_unreachable_server_is_one_sentence(address, words):
+    with pytest.raises(OperatorProblem, match=words) as refused:
+        await migrate(address)
+
+    assert "\n" not in str(refused.value)
+
+
+async def test_a_missing_database_and_a_wrong_password_are_named(database_url):
+    with pytest.raises(OperatorProblem, match="database that does not exist: create it"):
+        await migrate(database_url.replace("/test_", "/missing_"))
+    with pytest.raises(OperatorProblem, match="refuses the user or password"):
+        await migrate(database_url.replace("://orderwire:", "://orderwire:wrong"))
