@@ -44,7 +44,7 @@ class Message:
 
 
 def heartbeat(epoch: UUID, pos: int) -> bytes:
-    return orjson.dumps({"epoch": epoch, "pos": pos})
+    return orjson.dumps({"epoch": str(epoch), "pos": pos})
 
 
 def batches(epoch: UUID, rows: Sequence[Any]) -> Iterator[bytes]:
@@ -77,7 +77,7 @@ def batches(epoch: UUID, rows: Sequence[Any]) -> Iterator[bytes]:
 
 
 def _batch(epoch: UUID, pos: int, events: list[bytes]) -> bytes:
-    return orjson.dumps({"epoch": epoch, "pos": pos, "events": [orjson.Fragment(event) for event in events]})
+    return orjson.dumps({"epoch": str(epoch), "pos": pos, "events": [orjson.Fragment(event) for event in events]})
 
 
 def read(data: bytes) -> Message:
@@ -118,5 +118,5 @@ def listening_client(url: str) -> redis.asyncio.Redis:
     redis-py 8 otherwise reads with one of 5 s, and would reconnect behind our back without telling of the gap.
     """
     return redis.asyncio.Redis.from_url(
-        url, socket_timeout=None, socket_connect_timeout=2.0, socket_keepalive=True, retry=Retry(NoBackoff(), 0)
+        url, socket_timeout=None, socket_connect_timeout=2.0, retry=Retry(NoBackoff(), 0)
     )

@@ -59,7 +59,7 @@ class Hub(Broadcast):
         super().__init__(backend=self.source)
         self.cursors = cursors
         self.clock = clock
-        self.ring = ring or Ring()
+        self.ring = Ring() if ring is None else ring
         self.stats = HubStats()
         self.sockets = Drain()
         self.started = asyncio.Event()

@@ -128,7 +128,7 @@ def logged(epoch: UUID, row: Any) -> LoggedEvent:
         epoch=epoch,
         pos=row["pos"],
         aggregate=intern(row["aggregate"]),
-        subject=row["subject"],
+        subject=UUID(int=row["subject"].int),  # asyncpg's own UUIDs are unknown to orjson
         version=row["version"],
         type=intern(row["type"]),
         topics=tuple(map(intern, row["topics"])),

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import asyncpg
 import structlog
+from redis.exceptions import RedisError
 
 from app.kernel.clock import Clock
 from app.live import channel
@@ -189,10 +190,14 @@ class Relay:
     async def _listen_for_nudges(self) -> None:
         """Best effort: without nudges the relay polls."""
         while True:
-            with suppress(Exception):
+            try:
                 async with channel.listening_client(self._redis_url) as client, client.pubsub() as pubsub:
                     await pubsub.subscribe(channel.NUDGE)
                     while True:
                         await pubsub.get_message(timeout=None)
                         self._nudged.set()
+            except (RedisError, OSError, TimeoutError):
+                pass  # the publisher tells of it
+            except Exception:
+                self._log.exception("listening for nudges stumbled; it goes on")
             await asyncio.sleep(0.5)

@@ -136,8 +136,11 @@ class _Reader:
                 resuming = False
                 continue
             for event in self._mailbox.take():
-                if topic_names.AUTH in event.topics and self._attached.concerns_viewer(event.subject):
-                    await self._attached.renew()
+                if topic_names.AUTH in event.topics:
+                    if self._attached.concerns_viewer(event.subject):
+                        await self._attached.renew()
+                    if self._attached.topics.isdisjoint(event.topics):
+                        continue
                 if self._mailbox.has_ended():
                     return
                 yield event
