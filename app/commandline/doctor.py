@@ -1,7 +1,7 @@
 """`orderwire doctor`: every misconfiguration by name, with its remedy."""
 
-import contextlib
 import os
+import re
 import resource
 import shutil
 import time
@@ -142,16 +142,22 @@ async def _database(settings: Settings, url: str) -> AsyncIterator[Finding]:
     except OperatorProblem as refused:
         yield Finding("database", "problem", str(refused))
         return
-    with contextlib.suppress(asyncpg.InterfaceError):
-        try:
-            version = connection.get_server_version()
-            yield Finding("database", "ok", f"PostgreSQL {version.major}.{version.minor} answers.")
-            async for finding in _server_settings(connection, settings):
-                yield finding
-            yield await _clock(connection)
-            yield await _migrations(connection)
-        finally:
-            await connection.close()
+    version = connection.get_server_version()
+    yield Finding("database", "ok", f"PostgreSQL {version.major}.{version.minor} answers.")
+    try:
+        async for finding in _server_settings(connection, settings):
+            yield finding
+        yield await _clock(connection)
+        yield await _migrations(connection)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as refused:
+        yield Finding(
+            "database",
+            "problem",
+            f"PostgreSQL did not answer a question ({refused}): see that it stays up and that the database user owns "
+            "the tables.",
+        )
+    finally:
+        await connection.close()
 
 
 async def _server_settings(connection: asyncpg.Connection, settings: Settings) -> AsyncIterator[Finding]:
@@ -239,21 +245,21 @@ async def _redis(url: str) -> Finding:
     from redis.asyncio import Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
-    from redis.exceptions import AuthenticationError, RedisError
+    from redis.exceptions import RedisError
 
     client = Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0))
     try:
         facts = await client.info("server")
         name = facts.get("server_name", "redis").capitalize()
         return Finding("redis", "ok", f"{name} {facts.get(f'{name.lower()}_version', facts['redis_version'])} answers.")
-    except AuthenticationError:
-        return Finding("redis", "problem", "Redis refuses the password in ORDERWIRE_REDIS_URL: correct it.")
-    except (RedisError, OSError, TimeoutError) as unreachable:
-        return Finding(
-            "redis",
-            "problem",
-            f"Redis cannot be reached ({unreachable}): see that it runs and that ORDERWIRE_REDIS_URL is its address; "
-            "until then events arrive by polling.",
-        )
+    except (RedisError, OSError, TimeoutError) as refused:
+        if re.search("username-password|WRONGPASS|NOAUTH|Authentication required|NOPERM", str(refused)):
+            sentence = "Redis refuses the user or password in ORDERWIRE_REDIS_URL: correct them."
+        else:
+            sentence = (
+                f"Redis cannot be reached ({refused}): see that it runs and that ORDERWIRE_REDIS_URL is its address; "
+                "until then events arrive by polling."
+            )
+        return Finding("redis", "problem", sentence)
     finally:
         await client.aclose()

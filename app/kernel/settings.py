@@ -75,7 +75,7 @@ class Settings(BaseSettings):
         try:
             super().__init__(**values)
         except ValidationError as refused:
-            raise Misconfigured([_sentence(error) for error in refused.errors()]) from None
+            raise Misconfigured([line for error in refused.errors() for line in _sentences(error)]) from None
 
     @field_validator("database_url")
     @classmethod
@@ -205,14 +205,14 @@ def _refused(what: str, remedy: str) -> PydanticCustomError:
     return PydanticCustomError("orderwire_setting", "{what}: {remedy}", {"what": what, "remedy": remedy})
 
 
-def _sentence(error: Any) -> str:
+def _sentences(error: Any) -> list[str]:
     """The problem as an operator reads it: variable, what is wrong, what to do; never the value of a secret."""
     if error["type"] == "orderwire_production":
-        return str(error["ctx"]["problems"])
+        return str(error["ctx"]["problems"]).splitlines()
     variable = f"{PREFIX}{str(error['loc'][0]).upper()}" if error["loc"] else "The settings"
     if error["type"] == "orderwire_setting":
-        return f"{variable} {error['ctx']['what']}: {error['ctx']['remedy']}."
+        return [f"{variable} {error['ctx']['what']}: {error['ctx']['remedy']}."]
     expected = _EXPECTED.get(error["type"]) or str(error["msg"]).removeprefix("Input should be ")
     if expected.startswith(("greater", "less")):
         expected = f"a value {expected}"
-    return f"{variable} is {error['input']!r}: set it to {expected}."
+    return [f"{variable} is {error['input']!r}: set it to {expected}."]
