@@ -5,7 +5,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -40,36 +40,42 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
 
-    environment: Literal["development", "production"] = "development"
+    environment: Literal["development", "production"] = Field(
+        default="development", description="production refuses embedded stores and default secrets"
+    )
     database_url: str | None = Field(default=None, repr=False, description="PostgreSQL 15 or newer; unset: embedded")
     redis_url: str | None = Field(default=None, repr=False, description="Redis or Valkey; unset: embedded")
-    secret_key: SecretStr | None = Field(default=None, description="Cursor and token keys are derived from it")
-    host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=0, le=65535, description="0 takes any free port")
-    state_dir: Path = Field(default=Path(".orderwire"), description="Embedded stores and the development secret")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["json", "console"] = "json"
+    secret_key: SecretStr | None = Field(
+        default=None, description="cursor and token keys are derived from it; unset: one kept in the state folder"
+    )
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 takes any free one")
+    state_dir: Path = Field(default=Path(".orderwire"), description="embedded stores and the development secret")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="least severe log line")
+    log_format: Literal["json", "console"] = Field(default="json", description="one JSON object a line, or for reading")
 
-    read_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
-    call_pool_size: Annotated[int, Field(ge=1, le=64, description="Connections of one-call writes")] = 6
-    lock_timeout_seconds: Annotated[float, Field(gt=0)] = 2.0
-    statement_timeout_seconds: Annotated[float, Field(gt=0)] = 5.0
-    idle_in_transaction_seconds: Annotated[float, Field(gt=0)] = 10.0
+    read_pool_size: int = Field(default=10, ge=1, le=200, description="database connections for reads and commands")
+    call_pool_size: int = Field(default=6, ge=1, le=64, description="database connections for one-call writes: 2 to 8")
+    lock_timeout_seconds: float = Field(default=2.0, gt=0, description="longest wait for a lock")
+    statement_timeout_seconds: float = Field(default=5.0, gt=0, description="longest SQL statement")
+    idle_in_transaction_seconds: float = Field(default=10.0, gt=0, description="longest pause inside a transaction")
 
-    body_bytes_max: Annotated[int, Field(ge=1024)] = 256 * 1024
-    document_tokens_max: Annotated[int, Field(ge=100)] = 2000
-    execution_seconds_max: Annotated[float, Field(gt=0)] = 10.0
-    socket_operations_max: Annotated[int, Field(ge=1)] = 100
-    socket_init_seconds: Annotated[float, Field(gt=0)] = 10.0
-    socket_ping_seconds: Annotated[float, Field(gt=0)] = 20.0
-    introspection: bool = True
-    explorer: bool = Field(default=True, description="Serve GraphiQL at /graphiql")
+    body_bytes_max: int = Field(default=256 * 1024, ge=1024, description="largest request body and WebSocket message")
+    document_tokens_max: int = Field(default=2000, ge=100, description="largest GraphQL document")
+    execution_seconds_max: float = Field(default=10.0, gt=0, description="longest query or mutation")
+    socket_operations_max: int = Field(default=100, ge=1, description="operations open at once on one WebSocket")
+    socket_init_seconds: float = Field(default=10.0, gt=0, description="longest wait for connection_init")
+    socket_ping_seconds: float = Field(default=20.0, gt=0, description="pause between pings, and wait for each answer")
+    introspection: bool = Field(default=True, description="answer questions about the schema")
+    explorer: bool = Field(default=True, description="serve GraphiQL at /graphiql")
 
-    drain_seconds: Annotated[float, Field(ge=0, description="How long a stopping process lets work finish")] = 10.0
-    event_retention_days: Annotated[int, Field(ge=1)] = 30
-    idempotency_retention_days: Annotated[int, Field(ge=1)] = 30
-    customer_token_seconds: Annotated[int, Field(ge=60)] = 600
-    public_url: str | None = Field(default=None, description="Where clients reach the API; unset: host and port")
+    drain_seconds: float = Field(default=10.0, ge=0, description="how long a stopping process lets work finish")
+    event_retention_days: int = Field(default=30, ge=1, description="how far back subscribers may resume")
+    idempotency_retention_days: int = Field(
+        default=30, ge=1, description="how long a repeated key gets its first answer"
+    )
+    customer_token_seconds: int = Field(default=600, ge=60, description="how long a customer token is good")
+    public_url: str | None = Field(default=None, description="where clients reach the API; unset: host and port")
 
     def __init__(self, **values: Any) -> None:
         try:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -36,7 +37,8 @@ class StateFolder:
         remedy = "set ORDERWIRE_STATE_DIR to a folder of its own."
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if any(entry.name != MARKER for entry in self.path.iterdir()):
+            # Asked again at the end: another process may be claiming the folder at the same time.
+            if any(entry.name != MARKER for entry in self.path.iterdir()) and not self.is_ours:
                 raise StateFolderRefused(f"{self.path} holds files that are not Orderwire's: {remedy}")
             (self.path / MARKER).write_text(_MARKER_TEXT)
         except (FileExistsError, NotADirectoryError):
@@ -72,9 +74,10 @@ class StateFolder:
             return file.read_text().strip()
         except FileNotFoundError:
             pass
-        draft = self.path / f".{name}.{os.getpid()}"
-        draft.write_text(make() + "\n")
-        draft.chmod(0o600)
+        number, made = tempfile.mkstemp(prefix=f".{name}.", dir=self.path)
+        draft = Path(made)
+        with os.fdopen(number, "w") as writer:
+            writer.write(make() + "\n")
         try:
             # A link refuses to replace: the first writer wins and nobody reads half a file.
             os.link(draft, file)
