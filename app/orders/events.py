@@ -4,7 +4,8 @@
 that an order leaving a filter is seen without anybody remembering who was in it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +35,23 @@ StockKey = tuple[str | UUID, str | UUID, str]
 def facts(order: Mapping[str, Any]) -> dict[str, Any]:
     """An order's filterable facts, from its columns."""
     return {fact: _plain(order[column]) for fact, column in FACTS.items()}
+
+
+_READ: Mapping[str, Callable[[str], Any]] = {
+    "channelId": UUID,
+    "customerId": UUID,
+    "placedAt": datetime.fromisoformat,
+}
+
+
+def comparable(order_id: UUID, payload: Mapping[str, Any], *, before: bool = False) -> dict[str, Any]:
+    """An event's facts as a filter compares them, by the fields of `queries.FIELDS`; or those before the event."""
+    told = {**payload["facts"], **payload["was"]} if before else payload["facts"]
+    found: dict[str, Any] = {"id": order_id}
+    for fact, field in FACTS.items():
+        value = told.get(fact)
+        found[field] = _READ[fact](value) if value is not None and fact in _READ else value
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ from app.inventory.refusals import ReservationClosed
 from app.kernel import money, search
 from app.kernel.errors import NotFound, Refusal, ValidationRefused
 from app.orders import rules
+from app.orders.cleaning import whole_minor
 from app.orders.refusals import (
     ChannelClosed,
     ExternalRefTaken,
@@ -27,8 +28,6 @@ from app.sourcing.promise import Facts, Taken
 from app.sourcing.rules import Destination
 
 NO_MONEY = rules.PricedLine(0, 0, (), 0, 0)
-UNITS_MAX = 1_000_000
-LINES_MAX = 2_000
 
 
 @dataclass(slots=True)
@@ -91,25 +90,6 @@ class Placement:
     reservation: Mapping[str, Any] | None
 
 
-def check(request: OrderRequest) -> None:
-    """Refuse what cannot be right, whatever the world looks like.  Raises ValidationRefused."""
-    if not request.lines:
-        raise ValidationRefused("An order needs at least one line.", path=["input", "lines"])
-    if len(request.lines) > LINES_MAX:
-        raise ValidationRefused(
-            f"{len(request.lines)} lines are too many: an order holds up to {LINES_MAX}. Split it.",
-            path=["input", "lines"],
-        )
-    for i, line in enumerate(request.lines):
-        path = ["input", "lines", str(i)]
-        if not 1 <= line.quantity <= UNITS_MAX:
-            raise ValidationRefused(
-                f"{line.quantity} of {line.sku}: a quantity lies between 1 and {UNITS_MAX:,}.", path=[*path, "quantity"]
-            )
-        if line.unit_price is not None and not 0 <= line.unit_price < 10**9:
-            raise ValidationRefused(f"The unit price of {line.sku} is out of range.", path=[*path, "unitPrice"])
-
-
 def plan(request: OrderRequest, world: World, now: datetime, new_id: Callable[[], UUID]) -> Placement:
     """Price, explode, allocate and total an order.
 
@@ -133,7 +113,9 @@ def plan(request: OrderRequest, world: World, now: datetime, new_id: Callable[[]
     allocations = _allocate(request, facts, lines, reservation, now)
 
     shipping_taxes = _taxes(request.shipping.taxes, channel, currency) if request.shipping else []
-    shipping = money.minor(request.shipping.amount, currency) if request.shipping else 0
+    shipping = (
+        whole_minor(request.shipping.amount, currency, ["input", "shipping", "amount"]) if request.shipping else 0
+    )
     totals = rules.totals([line.money for line in lines], shipping, shipping_taxes)
     _compare_total(request, totals.total_minor, currency)
 
@@ -239,7 +221,8 @@ def _components(bundle: Line, facts: Facts, lines_before: int, new_id: Callable[
 
 
 def _own_discounts(asked: LineRequest, currency: str) -> int:
-    return sum(money.minor(discount.amount, currency) for discount in asked.discounts)
+    path = ["input", "lines", "discounts"]
+    return sum(whole_minor(discount.amount, currency, path) for discount in asked.discounts)
 
 
 def _order_discount(request: OrderRequest, lines: Sequence[Line], currency: str) -> int:
@@ -247,17 +230,20 @@ def _order_discount(request: OrderRequest, lines: Sequence[Line], currency: str)
     left = 0
     for asked, line in _with_requests(request, lines):
         gross, own = rules.gross_minor(line.unit_price, line.ordered, currency), _own_discounts(asked, currency)
-        if own > gross or any(discount.amount < 0 for discount in asked.discounts):
+        if own > gross:
             raise ValidationRefused(
-                f"The discounts on {asked.sku} must lie between nothing and the line's {money.major(gross, currency)}.",
+                f"The discounts on {asked.sku} come to {money.major(own, currency)}, more than the line's"
+                f" {money.major(gross, currency)}: lower them.",
                 path=[*line.path, "discounts"],
             )
         left += gross - own
-    given = sum(money.minor(discount.amount, currency) for discount in request.discounts)
-    if given > left or any(discount.amount < 0 for discount in request.discounts):
+    path = ["input", "discounts"]
+    given = sum(whole_minor(discount.amount, currency, path) for discount in request.discounts)
+    if given > left:
         raise ValidationRefused(
-            f"The order's discounts must lie between nothing and {money.major(left, currency)}.",
-            path=["input", "discounts"],
+            f"The order's discounts come to {money.major(given, currency)}, its lines to"
+            f" {money.major(left, currency)}: lower them.",
+            path=path,
         )
     return given
 
@@ -288,7 +274,12 @@ def _taxes(asked: Sequence[TaxRequest] | None, channel: Mapping[str, Any], curre
         rate = channel["taxRatePpm"]
         return [Tax("tax", rate, channel["pricesIncludeTax"])] if rate else []
     return [
-        Tax(tax.name, tax.rate_ppm, tax.included, None if tax.amount is None else money.minor(tax.amount, currency))
+        Tax(
+            tax.name,
+            tax.rate_ppm,
+            tax.included,
+            None if tax.amount is None else whole_minor(tax.amount, currency, ["input", "taxes"]),
+        )
         for tax in asked
     ]
 
@@ -375,7 +366,12 @@ def _destination(address: AddressRequest | None) -> Destination | None:
 def _compare_total(request: OrderRequest, total_minor: int, currency: str) -> None:
     if request.expected_total is None:
         return
-    expected = money.minor(request.expected_total, currency)
+    if request.expected_currency not in (None, currency):
+        raise ValidationRefused(
+            f"The order is in {currency}, you expected a total in {request.expected_currency}: compare in {currency}.",
+            path=["input", "expectedTotal", "currencyCode"],
+        )
+    expected = whole_minor(request.expected_total, currency, ["input", "expectedTotal", "amount"])
     if expected != total_minor:
         raise TotalMismatch(
             expected_minor=expected,

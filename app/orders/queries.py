@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, false, select, true
+from sqlalchemy import ColumnElement, Row, Text, Uuid, and_, bindparam, column, false, func, select, true, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.kernel import search
 from app.kernel.db import Reads
-from app.kernel.filters import same_as_any
+from app.kernel.filters import bind, same_as_any
 from app.kernel.pagination import Listing, OrderTerm
 from app.kernel.principal import Kind, Principal
 from app.orders.models import Order, OrderAddress, OrderDiscount, OrderHold, OrderLine, TaxLine
@@ -79,23 +81,49 @@ async def orders_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Order
     return {row.id: row for row in await reads.all(statement)}
 
 
-async def order_by_number(reads: Reads, number: str) -> OrderRow | None:
-    return await reads.first(_ORDERS.where(Order.number == number).where(visible_to(reads.principal)))
+async def any_orders_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, OrderRow]:
+    """Whoever's they are: for callers that judge the right to each by `may_see`."""
+    return {row.id: row for row in await reads.all(_ORDERS.where(same_as_any(Order.id.expression, ids)))}
 
 
-async def order_by_external_ref(reads: Reads, channel_id: UUID, external_ref: str) -> OrderRow | None:
-    return await reads.first(
-        _ORDERS.where(Order.channel_id == channel_id, Order.external_ref == external_ref).where(
-            visible_to(reads.principal)
-        )
+async def orders_by_number(reads: Reads, numbers: Sequence[str]) -> Mapping[str, OrderRow]:
+    statement = _ORDERS.where(same_as_any(Order.number.expression, numbers)).where(visible_to(reads.principal))
+    return {row.number: row for row in await reads.all(statement)}
+
+
+async def orders_by_external_ref(reads: Reads, keys: Sequence[tuple[UUID, str]]) -> Mapping[tuple[UUID, str], OrderRow]:
+    """By (channel, external reference)."""
+    wanted = func.unnest(
+        bindparam(None, [channel for channel, _ in keys], type_=ARRAY(Uuid), unique=True),
+        bindparam(None, [ref for _, ref in keys], type_=ARRAY(Text), unique=True),
     )
+    named = wanted.table_valued(column("channel_id", Uuid), column("external_ref", Text)).render_derived(name="named")
+    statement = _ORDERS.join(
+        named, and_(Order.channel_id == named.c.channel_id, Order.external_ref == named.c.external_ref)
+    ).where(visible_to(reads.principal))
+    return {(row.channel_id, row.external_ref): row for row in await reads.all(statement)}
 
 
-async def order_id_of(reads: Reads, number: str) -> UUID | None:
-    found: UUID | None = await reads.scalar(
-        select(Order.id).where(Order.number == number).where(visible_to(reads.principal))
-    )
-    return found
+# The newest orders of a customer: (customer, orders to give, (placed at, id) of the last one given before).
+CustomerKey = tuple[UUID, int, tuple[datetime, UUID] | None]
+
+
+async def newest_of_customers(reads: Reads, keys: Sequence[CustomerKey]) -> Mapping[CustomerKey, Sequence[OrderRow]]:
+    """Newest first, one more than asked for; one statement for each distinct page."""
+    pages: dict[CustomerKey, list[OrderRow]] = {key: [] for key in keys}
+    sizes: dict[tuple[int, tuple[datetime, UUID] | None], list[UUID]] = {}
+    for customer_id, size, place in keys:
+        sizes.setdefault((size, place), []).append(customer_id)
+    for (size, place), customer_ids in sizes.items():
+        wanted = func.unnest(bindparam(None, customer_ids, type_=ARRAY(Uuid), unique=True))
+        named = wanted.table_valued(column("customer_id", Uuid)).render_derived(name="named")
+        orders = _ORDERS.where(Order.customer_id == named.c.customer_id).where(visible_to(reads.principal))
+        if place is not None:
+            orders = orders.where(tuple_(Order.placed_at, Order.id) < tuple_(bind(place[0]), bind(place[1])))
+        newest = orders.order_by(Order.placed_at.desc(), Order.id.desc()).limit(size + 1).lateral("newest")
+        for row in await reads.all(select(newest).select_from(named.join(newest, true()))):
+            pages[(row.customer_id, size, place)].append(row)
+    return pages
 
 
 # A page of an order's lines: (order, lines to skip, lines to give); one more is read to know whether there is a next.
@@ -128,18 +156,6 @@ async def lines_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row[An
         .where(visible_to(reads.principal))
     )
     return {row.id: row for row in await reads.all(statement)}
-
-
-async def has_open_quantity(reads: Reads, order_ids: Sequence[UUID]) -> Mapping[UUID, bool]:
-    """Whether any unit of the order has neither shipped nor been cancelled."""
-    statement = (
-        select(OrderLine.order_id)
-        .where(same_as_any(OrderLine.order_id.expression, order_ids))
-        .where(OrderLine.backordered + OrderLine.unallocated + OrderLine.allocated > 0)
-        .distinct()
-    )
-    open_ = {row.order_id for row in await reads.all(statement)}
-    return {order_id: order_id in open_ for order_id in order_ids}
 
 
 async def taxes_by_line(reads: Reads, keys: Sequence[tuple[UUID, UUID | None]]) -> Mapping[Any, Sequence[Row[Any]]]:
@@ -191,3 +207,24 @@ async def holds_by_order(reads: Reads, order_ids: Sequence[UUID]) -> Mapping[UUI
     for row in await reads.all(statement):
         holds[row.order_id].append(row)
     return holds
+
+
+async def line_counts(reads: Reads, order_ids: Sequence[UUID]) -> Mapping[UUID, int]:
+    """How many lines each order has."""
+    statement = (
+        select(OrderLine.order_id, func.count().label("lines"))
+        .where(same_as_any(OrderLine.order_id.expression, order_ids))
+        .group_by(OrderLine.order_id)
+    )
+    return {row.order_id: row.lines for row in await reads.all(statement)}
+
+
+async def counts_of_customers(reads: Reads, customer_ids: Sequence[UUID]) -> Mapping[UUID, int]:
+    """How many orders of each customer the caller may see."""
+    statement = (
+        select(Order.customer_id, func.count().label("orders"))
+        .where(same_as_any(Order.customer_id.expression, customer_ids))
+        .where(visible_to(reads.principal))
+        .group_by(Order.customer_id)
+    )
+    return {row.customer_id: row.orders for row in await reads.all(statement)}

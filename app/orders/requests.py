@@ -84,6 +84,7 @@ class OrderRequest:
     discounts: Sequence[DiscountRequest] = field(default=())
     shipping: ShippingRequest | None = None
     expected_total: Decimal | None = None
+    expected_currency: str | None = None
     priority: int = 0
     note: str | None = None
     placed_at: datetime | None = None

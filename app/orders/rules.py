@@ -60,19 +60,20 @@ def payment_policy_met(status: PaymentStatus) -> bool:
 
 
 def allowed_actions(
-    lifecycle: Lifecycle, payment: PaymentStatus, *, on_hold: bool, shipped_all: bool
+    lifecycle: Lifecycle, payment: PaymentStatus, fulfillment: FulfillmentStatus, *, on_hold: bool
 ) -> list[OrderAction]:
     """What may be done now, in the order of OrderAction."""
     if lifecycle not in OPEN:
         return []
     confirmable = lifecycle == Lifecycle.PLACED and not on_hold and payment_policy_met(payment)
+    all_shipped = fulfillment in (FulfillmentStatus.SHIPPED, FulfillmentStatus.DELIVERED)
     return [
         action
         for action, allowed in (
             (OrderAction.CONFIRM, confirmable),
             (OrderAction.HOLD, True),
             (OrderAction.HOLD_RELEASE, on_hold),
-            (OrderAction.CANCEL, not shipped_all),
+            (OrderAction.CANCEL, not all_shipped),
         )
         if allowed
     ]

@@ -44,6 +44,23 @@ def upgrade() -> None:
     )
     op.create_index("ix_allocation_order", "allocation", ["order_id"], unique=False)
     op.create_table(
+        "api_client",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("scopes", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("channel_id", sa.Uuid(), nullable=True),
+        sa.Column("version", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "kind <> 'STOREFRONT' OR channel_id IS NOT NULL", name=op.f("ck_api_client_storefront_channel")
+        ),
+        sa.CheckConstraint("kind IN ('STAFF', 'PARTNER', 'STOREFRONT', 'SERVICE')", name=op.f("ck_api_client_kind")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_client")),
+        sa.UniqueConstraint("name", name=op.f("uq_api_client_name")),
+    )
+    op.create_table(
         "backorder_level",
         sa.Column("sku_id", sa.Uuid(), nullable=False),
         sa.Column("units", sa.Integer(), nullable=False),
@@ -372,6 +389,18 @@ def upgrade() -> None:
         postgresql_where=sa.text("units_open > 0"),
     )
     op.create_table(
+        "api_key",
+        sa.Column("key_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("client_id", sa.Uuid(), nullable=False),
+        sa.Column("secret_sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["client_id"], ["api_client.id"], name=op.f("fk_api_key_client_id")),
+        sa.PrimaryKeyConstraint("key_id", name=op.f("pk_api_key")),
+    )
+    op.create_index(op.f("ix_api_key_client_id"), "api_key", ["client_id"], unique=False)
+    op.create_table(
         "bundle_component",
         sa.Column("bundle_id", sa.Uuid(), nullable=False),
         sa.Column("component_id", sa.Uuid(), nullable=False),
@@ -626,6 +655,8 @@ def downgrade() -> None:
     op.drop_table("channel_location")
     op.drop_index("ix_bundle_component_component_id", table_name="bundle_component")
     op.drop_table("bundle_component")
+    op.drop_index(op.f("ix_api_key_client_id"), table_name="api_key")
+    op.drop_table("api_key")
     op.drop_index("ix_supply_open", table_name="supply", postgresql_where=sa.text("units_open > 0"))
     op.drop_table("supply")
     op.drop_index("ix_stock_movement_key", table_name="stock_movement")
@@ -663,6 +694,7 @@ def downgrade() -> None:
     op.drop_index("ix_channel_search", table_name="channel", postgresql_using="gin")
     op.drop_table("channel")
     op.drop_table("backorder_level")
+    op.drop_table("api_client")
     op.drop_index("ix_allocation_order", table_name="allocation")
     op.drop_index("ix_allocation_open", table_name="allocation", postgresql_where=sa.text("status = 'OPEN'"))
     op.drop_table("allocation")

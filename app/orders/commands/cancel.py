@@ -81,7 +81,6 @@ async def cancel(
     order_id: UUID,
     reason: CancelReason,
     lines: Sequence[CancelLine] | None = None,
-    note: str | None = None,
 ) -> Result:
     """Cancel lines by quantity, or all that has not shipped. With nothing left, the order is CANCELLED.
 

@@ -6,7 +6,7 @@ from app.kernel.errors import InvalidTransition
 from app.kernel.work import Result, Work, command
 from app.orders import events, rules
 from app.orders.commands.lock import change, lock
-from app.orders.states import EDGES, Lifecycle, OrderAction, PaymentStatus
+from app.orders.states import EDGES, FulfillmentStatus, Lifecycle, OrderAction, PaymentStatus
 
 
 @command(scope="orders:write")
@@ -14,7 +14,8 @@ async def confirm(work: Work, *, order_id: UUID) -> Result:
     """Release an order to fulfilment.  Raises NotFound, VersionConflict, InvalidTransition."""
     before = await lock(work, order_id)
     lifecycle, payment = Lifecycle(before["lifecycle"]), PaymentStatus(before["payment_status"])
-    allowed = rules.allowed_actions(lifecycle, payment, on_hold=before["is_on_hold"], shipped_all=False)
+    fulfillment = FulfillmentStatus(before["fulfillment_status"])
+    allowed = rules.allowed_actions(lifecycle, payment, fulfillment, on_hold=before["is_on_hold"])
     if OrderAction.CONFIRM not in allowed:
         raise InvalidTransition(
             f"Order {before['number']} cannot be confirmed: {_why(lifecycle, payment, before['is_on_hold'])}.",

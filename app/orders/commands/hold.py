@@ -7,7 +7,7 @@ from sqlalchemy import func, insert, select, update
 from app.kernel.errors import InvalidTransition, NotFound
 from app.kernel.ids import uuid7
 from app.kernel.work import Result, Work, command
-from app.orders import events
+from app.orders import cleaning, events
 from app.orders.commands.lock import change, lock
 from app.orders.models import OrderHold
 from app.orders.states import OPEN, HoldReason, Lifecycle, OrderAction
@@ -30,7 +30,7 @@ async def hold(work: Work, *, order_id: UUID, reason: HoldReason, note: str | No
             id=hold_id,
             order_id=order_id,
             reason=reason,
-            note=note,
+            note=cleaning.note(note),
             placed_by=work.principal.id,
             placed_at=work.now,
         )
@@ -49,7 +49,7 @@ async def hold_release(work: Work, *, order_id: UUID, hold_id: UUID, note: str |
     released = await work.db.execute(
         update(OrderHold)
         .where(OrderHold.id == hold_id, OrderHold.order_id == order_id, OrderHold.released_at.is_(None))
-        .values(released_by=work.principal.id, released_at=work.now, release_note=note)
+        .values(released_by=work.principal.id, released_at=work.now, release_note=cleaning.note(note))
         .returning(OrderHold.reason)
     )
     reason = released.scalar_one_or_none()

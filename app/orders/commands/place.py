@@ -3,10 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from app.kernel.errors import Forbidden
+from app.kernel.errors import Forbidden, ValidationRefused
 from app.kernel.ids import uuid7
 from app.kernel.work import Result, Work, one_call
 from app.orders import events, placing
+from app.orders.cleaning import cleaned
 from app.orders.placing import Placement, World
 from app.orders.requests import OrderRequest
 from app.sourcing import promise
@@ -22,7 +23,7 @@ async def place(work: Work, *, order: OrderRequest) -> Result:
     (tried again on fresh figures), ReservationClosed, ExternalRefTaken.
     """
     _judge(work, order)
-    placing.check(order)
+    order = cleaned(order)
     return await _write(work, placing.plan(order, await _world(work, order), work.now, uuid7))
 
 
@@ -30,6 +31,10 @@ def _judge(work: Work, order: OrderRequest) -> None:
     """Rights that depend on what the order says.  Raises Forbidden."""
     if order.is_priced and not work.principal.may("orders:price"):
         raise Forbidden("orders:price")
+    if work.principal.customer_id is not None and order.customer is not None:
+        raise ValidationRefused(
+            "A customer orders in their own name: leave `customer` out.", path=["input", "customer"]
+        )
     if order.placed_at is not None and not work.principal.may("orders:backdate"):
         raise Forbidden("orders:backdate")
 
@@ -41,7 +46,9 @@ async def _world(work: Work, order: OrderRequest) -> World:
         WORLD, order.channel, order.currency, codes, order.customer, order.reservation_token, order.external_ref
     )
     facts = promise.seen_by(work.principal, raw and raw["sourcing"], order.channel)
-    return World(facts, raw["reservation"], raw["customerId"], raw["existing"])
+    own = work.principal.customer_id
+    customer_id = raw["customerId"] if own is None else str(own)
+    return World(facts, raw["reservation"], customer_id, raw["existing"])
 
 
 async def _write(work: Work, placement: Placement) -> Result:

@@ -1,0 +1,97 @@
+"""What one process holds and hands to those who need it: the one place where the parts meet."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+from app.auth import handlers as auth
+from app.auth.authenticator import Authenticator
+from app.auth.keys import environment_name
+from app.auth.tokens import CustomerTokens
+from app.customers import queries as customers
+from app.gql.context import Context
+from app.gql.door import House
+from app.gql.execution import Graph
+from app.gql.streams import Streams
+from app.kernel.clock import Clock, SystemClock
+from app.kernel.db import Database, Reads
+from app.kernel.ids import uuid7
+from app.kernel.principal import Principal
+from app.kernel.settings import Settings
+from app.kernel.signing import Signer
+from app.kernel.work import Runner
+from app.live.cursor import Cursors
+from app.live.hub import Hub
+from app.live.nudge import Nudger
+from app.network.origins import Origins
+from app.orders.recent import RecentOrders
+
+
+class Services:
+    """Everything that requests of this process share; resolvers find it as `info.context.services`."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        assert settings.database_url is not None, "the stores are found or started before this"
+        assert settings.redis_url is not None, "the stores are found or started before this"
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.signer = Signer(settings.signing_secret.encode())
+        self.database = Database(
+            settings.database_url,
+            read_pool=settings.read_pool_size,
+            call_pool=settings.call_pool_size,
+            statement_timeout_ms=round(settings.statement_timeout_seconds * 1000),
+        )
+        self.nudger = Nudger(settings.redis_url)
+        self.runner = Runner(self.database, self.clock, self.nudger.nudge)
+        self.cursors = Cursors(self.signer)
+        self.hub = Hub(settings.database_url, settings.redis_url, cursors=self.cursors, clock=self.clock)
+        self.streams = Streams(self.hub.sockets)
+        self.customer_tokens = CustomerTokens(self.signer, self.clock)
+        self.authenticator = Authenticator(
+            self.database, self.customer_tokens, self.clock, environment_name(settings.environment)
+        )
+        self.recent_orders = RecentOrders()
+        self.origins = Origins(self.database)
+        self._watching: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        await self.database.open()
+        await self.nudger.open()
+        await self.hub.connect()
+        self._watching = asyncio.create_task(auth.watch(self.hub, self.authenticator, self.streams))
+
+    async def close(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        await self.hub.disconnect()
+        await self.nudger.close()
+        await self.database.close()
+
+    def context(self, principal: Principal) -> Context:
+        """A fresh context for one operation, or one event of a subscription."""
+        return Context(
+            principal=principal,
+            reads=Reads(self.database, principal, self.clock),
+            runner=self.runner,
+            services=self,
+            request_id=str(uuid7()),
+        )
+
+    async def customer_exists(self, reads: Reads, customer_id: UUID) -> bool:
+        """Whether there is an active customer of this id that the caller may see."""
+        row = (await customers.customers_by_id(reads, [customer_id])).get(customer_id)
+        return row is not None and bool(row.active)
+
+    def house(self, graph: Graph) -> House:
+        """What the transports need."""
+        return House(
+            graph=graph,
+            authenticate=self.authenticator,
+            allow_origin=self.origins.allow,
+            new_context=self.context,
+            clock=self.clock,
+            streams=self.streams,
+        )
