@@ -25,6 +25,7 @@ class Context:
 
     services    what the process shares: hub, signer, settings …; areas agree with wiring on the attributes
     request_id  the reference under which a fault of this operation is logged
+    look_again  the principal as of now, past every cache; None when its credential is no longer good
     """
 
     principal: Principal
@@ -32,6 +33,7 @@ class Context:
     runner: Runner
     services: Any
     request_id: str
+    look_again: Callable[[], Awaitable[Principal | None]] | None = None
     _loaders: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict, repr=False)
     _rehearsal: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
 
@@ -63,6 +65,16 @@ class Context:
             result = await self.runner.run(self.principal, command, arguments, **given)
         self._loaders.clear()
         return result
+
+    async def renew(self) -> bool:
+        """Whether the caller still has every right it had. A stream that heard of a change asks this.
+
+        With it, a context is the `Viewer` that `live.stream.follow` wants.
+        """
+        if self.look_again is None:
+            return True
+        fresh = await self.look_again()
+        return fresh is not None and fresh.scopes >= self.principal.scopes
 
     async def close(self) -> None:
         """Undo a dry run. Called once, after the answer has been built."""

@@ -13,7 +13,6 @@ from app.gql.execution import Graph
 from app.gql.streams import Streams
 from app.kernel.clock import Clock
 from app.kernel.errors import Unauthenticated
-from app.kernel.principal import Principal
 
 CREDENTIAL_LENGTH_MAX = 8 * 1024
 
@@ -43,7 +42,7 @@ class House:
     graph: Graph
     authenticate: Authenticate
     allow_origin: AllowOrigin
-    new_context: Callable[[Principal], Context]
+    new_context: Callable[[Caller], Context]
     clock: Clock
     streams: Streams
 

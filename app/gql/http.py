@@ -93,7 +93,7 @@ class GraphQLHttp:
         if form is Media.EVENTS:
             await self._stream(operation, request, caller, cost, headers, receive, send, cors)
             return
-        context = self._house.new_context(caller.principal)
+        context = self._house.new_context(caller)
         answer = await self._house.graph.run(operation, request.variables, context, cost)
         status = _status(answer, media)
         cors = [*cors, (b"x-request-id", context.request_id.encode("latin-1", "replace"))]
@@ -110,12 +110,12 @@ class GraphQLHttp:
         send: Send,
         cors: list[tuple[bytes, bytes]],
     ) -> None:
-        house, principal = self._house, caller.principal
+        house = self._house
         if operation.type is OperationType.SUBSCRIPTION:
             last = _last_event_id(headers)
-            answers = house.graph.stream(operation, request.variables, lambda: house.new_context(principal), last)
+            answers = house.graph.stream(operation, request.variables, lambda: house.new_context(caller), last)
         else:
-            answers = sse.once(house.graph.run(operation, request.variables, house.new_context(principal), cost))
+            answers = sse.once(house.graph.run(operation, request.variables, house.new_context(caller), cost))
         await sse.send_events(answers, caller, house.streams, house.clock.now(), receive, send, cors)
 
     async def _caller(self, headers: Headers) -> Caller:

@@ -120,18 +120,21 @@ def _declared(definition: Any, field: Any) -> tuple[str, ...]:
         return ()
     if _KEY in field.metadata:
         return tuple(field.metadata[_KEY])
-    for owner in _owners(definition):
+    for owner in _owners(definition, field):
         if field.python_name in (own := vars(owner).get(_OWN, {})):
             return tuple(own[field.python_name])
     return ()
 
 
-def _owners(definition: StrawberryObjectDefinition) -> Iterator[type]:
+def _owners(definition: StrawberryObjectDefinition, field: Any) -> Iterator[type]:
+    """The classes that may speak for the field: the type's own, the one it is inherited from, its interfaces."""
     yield definition.origin
     if definition.concrete_of is not None:
         yield definition.concrete_of.origin
+    if field.origin is not None and issubclass(definition.origin, field.origin):
+        yield field.origin
     for base in definition.interfaces:
-        yield from _owners(base)
+        yield from _owners(base, field)
 
 
 def _checked(scopes: tuple[str, ...], where: str) -> tuple[str, ...]:

@@ -56,6 +56,12 @@ class Streams:
             if stream.caller.credential == credential:
                 stream.close(UNAUTHORIZED, "This credential has been revoked.")
 
+    def reconnect(self, credential: str) -> None:
+        """End what this credential opened; whether it is still good is found out when the client comes back."""
+        for stream in list(self._open):
+            if stream.caller.credential == credential:
+                stream.close(FORBIDDEN, "Connect again.")
+
     def recheck(self, principal_id: str) -> None:
         """End what this principal opened, so that it connects again under its present rights."""
         for stream in list(self._open):

@@ -192,14 +192,14 @@ class Connection:
         await self._send(last)
 
     async def _answers(self, payload: Any) -> Any:
-        house, principal = self._house, self._caller.principal
+        house, caller = self._house, self._caller
         request = request_of(payload)
         operation = house.graph.operation(request)
-        cost = house.graph.admit(operation, request.variables, principal)
+        cost = house.graph.admit(operation, request.variables, caller.principal)
         if operation.type is not OperationType.SUBSCRIPTION:
-            yield await house.graph.run(operation, request.variables, house.new_context(principal), cost)
+            yield await house.graph.run(operation, request.variables, house.new_context(caller), cost)
             return
-        stream = house.graph.stream(operation, request.variables, lambda: house.new_context(principal))
+        stream = house.graph.stream(operation, request.variables, lambda: house.new_context(caller))
         async with aclosing(stream) as answers:
             async for answer in answers:
                 yield answer

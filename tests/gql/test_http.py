@@ -179,7 +179,8 @@ async def test_a_null_where_a_default_stands_is_the_clients_mistake(http):
 
 async def test_scalars_go_there_and_back(http):
     query = """{ at(at: "2026-03-01T10:30:00.5+01:00") long(n: 9007199254740993) json(value: {a: [1, null]})
-        yen: price(minor: 20, currency: "JPY") { amount minorUnits } dinar: price(minor: 1500, currency: "KWD") { amount } }"""
+        yen: price(minor: 20, currency: "JPY") { amount minorUnits }
+        dinar: price(minor: 1500, currency: "KWD") { amount } }"""
     assert (await http.post(query)).json()["data"] == {
         "at": "2026-03-01T09:30:00.500000Z",
         "long": 9007199254740993,

@@ -292,9 +292,9 @@ class ToyShop:
     async def allow_origin(self, origin: str, channel_id: UUID | None) -> bool:
         return origin in self.origins and (channel_id is None or self.origins[origin] == channel_id)
 
-    def new_context(self, principal: Principal) -> Context:
+    def new_context(self, caller: Caller) -> Context:
         return Context(
-            principal=principal,
+            principal=caller.principal,
             reads=None,  # type: ignore[arg-type]
             runner=None,  # type: ignore[arg-type]
             services=self.trace,
