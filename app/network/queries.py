@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, and_, exists, false, select, true
+from sqlalchemy.orm import aliased
 
 from app.kernel import search
 from app.kernel.db import Reads
@@ -48,11 +49,8 @@ def location_visible(principal: Principal) -> ColumnElement[bool]:
     """A key bound to a channel sees the locations that serve it; visitors see active ones."""
     rules: list[ColumnElement[bool]] = [true()]
     if principal.channel_id is not None:
-        rules.append(
-            exists().where(
-                ChannelLocation.location_id == Location.id, ChannelLocation.channel_id == principal.channel_id
-            )
-        )
+        serving = aliased(ChannelLocation)  # its own name, for statements that join the table themselves
+        rules.append(exists().where(serving.location_id == Location.id, serving.channel_id == principal.channel_id))
     elif principal.kind is Kind.STOREFRONT:
         rules.append(false())
     if is_public(principal):
