@@ -5,8 +5,8 @@ import contextlib
 import logging
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
+from importlib import import_module
 from typing import Any
 
 import typer
@@ -14,11 +14,12 @@ import typer
 from app import serving
 from app.commandline import explorer
 from app.embedded import Child, ChildState, already_running, reached, running
+from app.kernel import log
 from app.kernel.migrate import migrate
 from app.kernel.operator import OperatorProblem
 from app.kernel.settings import Settings
 
-log = logging.getLogger("orderwire")
+logger = logging.getLogger("orderwire")
 
 
 class Ending:
@@ -48,10 +49,13 @@ async def dev(settings: Settings, *, fresh: bool = False, demo: bool = False) ->
     """Everything in one process.  Raises OperatorProblem when something cannot start."""
     if not (settings.database_url and settings.redis_url) and running(settings.state_dir):
         raise already_running(settings.state_dir)
-    prepare_logging(settings)
+    if "log_format" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"log_format": "console"})  # somebody sits before it
+    log.configure(settings)
     with contextlib.closing(serving.listen(settings.host, settings.port)) as listener:
         async with (
             _ending() as ending,
+            _beside(asyncio.to_thread(_load)) as loading,
             reached(
                 settings,
                 fresh=fresh,
@@ -61,6 +65,7 @@ async def dev(settings: Settings, *, fresh: bool = False, demo: bool = False) ->
         ):
             assert found.database_url is not None
             await migrate(found.database_url)
+            await loading
             async with _beside(_worker(found)) as working:
                 await _serve_beside(working, found, listener, ending, demo=demo)
 
@@ -89,7 +94,7 @@ async def _serve_beside(
 
 async def serve(settings: Settings) -> None:
     """The API alone, on stores that run elsewhere or beside it.  Raises OperatorProblem."""
-    prepare_logging(settings)
+    log.configure(settings)
     async with _ending() as ending, reached(settings, start=False) as found:
         await _refuse_pending(found)
         with contextlib.closing(serving.listen(settings.host, settings.port)) as listener:
@@ -103,7 +108,7 @@ async def serve(settings: Settings) -> None:
 
 async def work(settings: Settings) -> None:
     """The worker alone.  Raises OperatorProblem."""
-    prepare_logging(settings)
+    log.configure(settings)
     async with _ending(), reached(settings, start=False) as found:
         await _refuse_pending(found)
         typer.echo("Orderwire's worker runs.")
@@ -112,7 +117,7 @@ async def work(settings: Settings) -> None:
 
 async def migrate_only(settings: Settings) -> None:
     """Pending migrations, then the end.  Raises OperatorProblem."""
-    prepare_logging(settings)
+    log.configure(settings)
     async with reached(settings) as found:
         assert found.database_url is not None
         before = await migrate(found.database_url)
@@ -122,13 +127,10 @@ async def migrate_only(settings: Settings) -> None:
         typer.echo(f"The database is at {before.current}: nothing to do.")
 
 
-def prepare_logging(settings: Settings) -> None:
-    try:
-        from app.kernel import log as structured
-    except ImportError:
-        logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr)
-    else:
-        structured.configure(settings)
+def _load() -> None:
+    """Import the application, which takes longer than anything else at the start."""
+    import_module("app.main")
+    import_module("app.worker")
 
 
 def _server(settings: Settings) -> serving.DrainingServer:
@@ -173,7 +175,7 @@ async def _demo(settings: Settings, address: str) -> None:
     try:
         await demo.run(settings, address)
     except Exception:
-        log.exception("the demo stopped; the API goes on")
+        logger.exception("the demo stopped; the API goes on")
 
 
 async def _refuse_pending(settings: Settings) -> None:
@@ -191,7 +193,7 @@ async def _refuse_pending(settings: Settings) -> None:
 def _tell(child: Child) -> None:
     """Called from the supervising threads whenever a store changes state."""
     if child.state is not ChildState.RESTARTING:  # which is reported with its reason
-        log.info("%s is %s", child.name, child.state)
+        logger.info("%s is %s", child.name, child.state)
 
 
 @contextlib.asynccontextmanager

@@ -117,14 +117,13 @@ async def _lock(connection: asyncpg.Connection) -> None:
 
 
 async def _upgrade(database_url: str) -> None:
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # it names every plug-in it has
     # Imported here: alembic takes longer to load than a start without migrations takes.
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import make_url
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
-
-    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # it names every plug-in it has
 
     def upgrade(connection: "Connection") -> None:
         config = Config()
