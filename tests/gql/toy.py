@@ -264,6 +264,23 @@ schema = strawberry.Schema(
 
 
 @dataclass
+class ToyKeys:
+    """Knows the shop's callers by the plainest of keys."""
+
+    shop: ToyShop
+
+    async def __call__(self, credential: str | None) -> Caller:
+        if credential is None:
+            return Caller(ANONYMOUS)
+        if credential not in self.shop.callers:
+            raise Unauthenticated("No such key.")
+        return Caller(self.shop.callers[credential], f"key:{credential}")
+
+    async def look_again(self, caller: Caller) -> Principal | None:
+        return self.shop.callers.get((caller.credential or "").removeprefix("key:"))
+
+
+@dataclass
 class ToyShop:
     """A running server, and what a test may look at or change."""
 
@@ -282,13 +299,6 @@ class ToyShop:
     def ws(self) -> str:
         return f"ws://127.0.0.1:{self.port}/graphql"
 
-    async def authenticate(self, credential: str | None) -> Caller:
-        if credential is None:
-            return Caller(ANONYMOUS)
-        if credential not in self.callers:
-            raise Unauthenticated("No such key.")
-        return Caller(self.callers[credential], f"key:{credential}")
-
     async def allow_origin(self, origin: str, channel_id: UUID | None) -> bool:
         return origin in self.origins and (channel_id is None or self.origins[origin] == channel_id)
 
@@ -304,7 +314,7 @@ class ToyShop:
     def house(self) -> House:
         return House(
             graph=self.graph,
-            authenticate=self.authenticate,
+            authenticate=ToyKeys(self),
             allow_origin=self.allow_origin,
             new_context=self.new_context,
             clock=SystemClock(),

@@ -1,9 +1,10 @@
 """Which documents are admitted, at what price, and that judging one is never itself expensive."""
 
+import contextlib
 import time
 
 import pytest
-from graphql import get_introspection_query
+from graphql import get_introspection_query, parse
 
 from app.gql import documents as documents_module
 from app.gql.budget import Scale
@@ -62,21 +63,17 @@ def test_fragments_nested_in_fragments_are_judged_at_once(documents):
     assert time.perf_counter() - began < 0.5
 
 
-def test_a_long_chain_of_fragments_is_refused_not_crashed(documents):
+def test_a_long_chain_of_fragments_is_judged_or_refused_by_name(documents):
     chain = "{ toy { ...F0 } } fragment F240 on Toy { name }"
     for n in range(240):
         chain += f" fragment F{n} on Toy {{ ...F{n + 1} }}"
-    documents.by_text(chain) if len(chain.split()) < 1 else None
-    try:
-        documents.by_text(chain)
-    except Refused:
-        return
+    with contextlib.suppress(Refused):
+        assert documents.by_text(chain).operation(None).weight.fields == 2
 
 
 def test_cycles_of_fragments_end(documents):
-    assert "itself" in why(
-        documents, "{ toy { ...A } } fragment A on Toy { parts { ...B } } fragment B on Toy { ...A }"
-    )
+    cycle = "fragment A on Toy { parts { ...B } } fragment B on Toy { ...A }"
+    assert "itself" in why(documents, "{ toy { ...A } } " + cycle)
 
 
 def test_the_worst_documents_within_the_limits_are_judged_quickly(documents):
@@ -86,10 +83,8 @@ def test_the_worst_documents_within_the_limits_are_judged_quickly(documents):
     unspread = "{ hello } " + " ".join(f"fragment F{n} on Toy {{ {'name ' * 380}}}" for n in range(4))
     for text in (same, spread, many, unspread):
         began = time.perf_counter()
-        try:
+        with contextlib.suppress(Refused):
             documents.by_text(text)
-        except Refused:
-            pass
         assert time.perf_counter() - began < 2, text[:60]
 
 
@@ -98,12 +93,8 @@ def test_the_queries_of_explorers_pass(documents):
     weight = weight_of(documents, full)
     assert weight.fields == 0
     assert weight.introspection_fields > 100
-    assert why(
-        documents,
-        "query { "
-        + " ".join(f"a{n}: __schema {{ types {{ fields {{ args {{ name }} }} }} }}" for n in range(31))
-        + "}",
-    )
+    again = " ".join(f"a{n}: __schema {{ types {{ fields {{ args {{ name }} }} }} }}" for n in range(31))
+    assert "aliases" in why(documents, "query { " + again + "}")
 
 
 def test_a_document_is_remembered_and_the_oldest_forgotten(documents, monkeypatch):
@@ -149,18 +140,15 @@ def test_what_is_missing_is_named_once_for_each_scope(documents):
     ]
 
 
-def test_weighing_takes_any_document(documents):
-    from graphql import parse
-
+def test_weighing_takes_any_document():
     for text in [
         "{ nothing { more } }",
         "{ ...Gone }",
-        "fragment F on Gone { x }",
         "{ ... on Gone { x } }",
         '{ toys(first: "x") { nodes { name } } }',
+        "{ hello } fragment F on Gone { x }",
     ]:
         ast = parse(text)
         scale = Scale(core, ast)
         list(scale.fragments())
-        if hasattr(ast.definitions[0], "operation"):
-            scale.operation(ast.definitions[0])
+        scale.operation(ast.definitions[0])
