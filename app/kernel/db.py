@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from enum import StrEnum
+from time import perf_counter
 from typing import Any
 
 import asyncpg
@@ -89,6 +90,8 @@ class Database:
         )
         self.autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         event.listen(self.engine.sync_engine, "before_cursor_execute", _count)
+        # Told each statement of the small pool and its seconds; SQLAlchemy's has events of its own.
+        self.timed: Callable[[str, float], None] | None = None
         self._calls: asyncpg.Pool | None = None
 
     @property
@@ -101,6 +104,10 @@ class Database:
         """The small pool for hot reads and one-call writes; statements on it commit by themselves."""
         assert self._calls is not None, "Database.open() first"
         return self._calls
+
+    @property
+    def is_open(self) -> bool:
+        return self._calls is not None
 
     async def open(self) -> None:
         self._calls = await asyncpg.create_pool(
@@ -126,7 +133,13 @@ class Database:
     async def call(self, sql: str, *arguments: object) -> Any:
         """The single value of one statement, committed on return."""
         _count()
-        return await self.calls.fetchval(sql, *arguments)
+        if self.timed is None:
+            return await self.calls.fetchval(sql, *arguments)
+        began = perf_counter()
+        try:
+            return await self.calls.fetchval(sql, *arguments)
+        finally:
+            self.timed(sql, perf_counter() - began)
 
 
 async def _prepare_connection(connection: asyncpg.Connection) -> None:

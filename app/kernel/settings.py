@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 takes any free one")
+    worker_port: int | None = Field(
+        default=None, ge=0, le=65535, description="port for /livez, /readyz and /metrics of a worker; unset: none"
+    )
     state_dir: Path = Field(default=Path(".orderwire"), description="embedded stores and the development secret")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="least severe log line")
     log_format: Literal["json", "console"] = Field(default="json", description="one JSON object a line, or for reading")

@@ -14,10 +14,10 @@ import asyncio
 import hashlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import asyncpg
 import orjson
@@ -183,16 +183,43 @@ _CLAIM = text("SELECT idempotency_claim(:principal, :key, :sha256, :now, :expire
 )
 
 
+class Watching(Protocol):
+    """Whoever counts what commands do."""
+
+    def command(self, name: str) -> AbstractContextManager[None]:
+        """Entered around a command; sees the exception it ended with."""
+        ...
+
+    def retried(self, name: str) -> None: ...
+
+
+class _Unwatched:
+    _nothing: AbstractContextManager[None] = nullcontext()
+
+    def command(self, _: str) -> AbstractContextManager[None]:
+        return self._nothing
+
+    def retried(self, _: str) -> None:
+        return
+
+
 class Runner:
     """Runs commands against one database.
 
     committed  called after every commit that may have written events, to wake the relay early
     """
 
-    def __init__(self, database: Database, clock: Clock, committed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        committed: Callable[[], None] = lambda: None,
+        watching: Watching | None = None,
+    ) -> None:
         self.database = database
         self.clock = clock
         self._committed = committed
+        self._watching = watching or _Unwatched()
 
     async def run(
         self, principal: Principal, function: CommandFunction, arguments: CommandArguments, **given: Any
@@ -201,6 +228,12 @@ class Runner:
 
         Raises Forbidden, any Refusal of the command, IdempotencyKeyReused, Busy, Unavailable.
         """
+        with self._watching.command(_spec(function).name):
+            return await self._run(principal, function, arguments, given)
+
+    async def _run(
+        self, principal: Principal, function: CommandFunction, arguments: CommandArguments, given: Mapping[str, Any]
+    ) -> Result:
         spec = _spec(function)
         if not principal.may(spec.scope):
             raise Forbidden(spec.scope)
@@ -213,6 +246,7 @@ class Runner:
                 again = _worth_another_try(problem)
                 if not again or not tries_left:
                     raise _final(problem, arguments.key) from problem
+                self._watching.retried(spec.name)
                 await asyncio.sleep(random.uniform(0, 0.01 * 2 ** (ATTEMPTS_MAX - tries_left)))
             else:
                 self._committed()

@@ -1,0 +1,51 @@
+"""What the graphs show of the hub, the streams and the relay: read when somebody looks, at no other cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+
+from app.kernel.telemetry import Telemetry
+from app.live.hub import Hub
+from app.live.relay import RelayStats
+
+
+def of_hub(telemetry: Telemetry, hub: Hub, streams: Sized) -> None:
+    """The hub of this process, and the sockets and event streams its clients have open."""
+    stats, source = hub.stats, hub.source.stats
+    gauge, total = telemetry.gauge, telemetry.total
+    gauge("streams_open", "WebSockets and event streams open.", lambda: len(streams))
+    gauge("subscriptions_open", "Subscriptions being served.", lambda: hub.mailboxes)
+    gauge("hub_healthy", "1 while events reach this process, by push or by polling.", lambda: hub.healthy)
+    gauge("hub_pushing", "1 while Redis brings events, 0 while PostgreSQL is polled.", lambda: source.pushing)
+    gauge("hub_mailbox_events", "Events that wait in all mailboxes together.", lambda: hub.depth)
+    gauge("hub_pulling", "Subscriptions that read the log because they were too slow.", lambda: stats.pulling)
+    gauge(
+        "hub_position", "Position of the last event handed out.", lambda: hub.head().pos if hub.started.is_set() else 0
+    )
+    total("hub_dispatched", "Events handed out.", lambda: stats.dispatched)
+    total("hub_offered", "Events put into mailboxes.", lambda: stats.offered)
+    total("hub_overflows", "Mailboxes that were full.", lambda: stats.overflows)
+    total("hub_resets", "Times that subscriptions had to begin anew.", lambda: stats.resets)
+    total("hub_gaps", "Positions found missing and read from the log.", lambda: source.gaps)
+    total("hub_reconnects", "Connections to Redis lost or silent.", lambda: source.reconnects)
+    total("hub_replayed", "Events read from the log instead of being pushed.", lambda: source.replayed)
+    total("hub_outages", "Times that PostgreSQL did not answer the hub.", lambda: source.outages)
+    resumes = "Resumed subscriptions, by where the missed events came from."
+    total("hub_resumes", resumes, lambda: stats.from_ring, source="ring")
+    total("hub_resumes", resumes, lambda: stats.from_log, source="log")
+
+
+def of_relay(telemetry: Telemetry, stats: RelayStats) -> None:
+    """The relay of this process. Of several workers one leads; lag is the greatest of all that lead."""
+    gauge, total = telemetry.gauge, telemetry.total
+    gauge("relay_leading", "1 while this process positions and publishes events.", lambda: stats.leading)
+    gauge("relay_position", "Position of the last event published.", lambda: stats.pos)
+    gauge(
+        "relay_lag_seconds",
+        "Age of the oldest committed event without a position.",
+        lambda: stats.oldest_seconds if stats.leading else 0.0,
+    )
+    gauge("relay_batch_events", "Events of the last batch.", lambda: stats.batch)
+    total("relay_positioned", "Events given a position.", lambda: stats.positioned)
+    total("relay_elections", "Times that this process became the leader.", lambda: stats.elections)
+    total("relay_outages", "Connections to PostgreSQL lost while leading or waiting to.", lambda: stats.outages)

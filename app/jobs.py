@@ -1,0 +1,120 @@
+"""What the worker does by the clock. Any number of workers may do it at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from random import uniform
+
+import structlog
+from sqlalchemy import text
+
+from app.kernel.clock import Clock
+from app.kernel.db import Database
+from app.kernel.settings import Settings
+from app.kernel.telemetry import Telemetry
+from app.live.outage import is_outage
+from app.live.prune import prune
+
+RELEASE_SECONDS = 0.5
+FORGET_SECONDS = 60.0
+PRUNE_SECONDS = 3600.0
+# A batch is one transaction: small enough not to keep sellers of the same SKUs waiting.
+RELEASE_BATCH = 500
+FORGET_BATCH = 1_000
+_BACKOFF_MAX = 5.0
+
+_EXPIRE = "SELECT inventory_reservations_expire($1, $2, $3)"
+_FORGET = text(
+    """
+    DELETE FROM idempotency_key k USING (
+        SELECT principal, key FROM idempotency_key WHERE expires_at <= :now
+        ORDER BY expires_at LIMIT :batch FOR UPDATE SKIP LOCKED
+    ) old
+    WHERE k.principal = old.principal AND k.key = old.key
+    """
+)
+
+log = structlog.get_logger("orderwire.jobs")
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """run  safe to repeat and to run in several workers at once; returns when there is nothing left to do"""
+
+    name: str
+    every_seconds: float
+    run: Callable[[], Awaitable[object]]
+
+
+async def run_timers(database: Database, clock: Clock, settings: Settings, telemetry: Telemetry) -> None:
+    """Release expired reservations, forget old idempotency keys and old events, until cancelled."""
+    retention = timedelta(days=settings.event_retention_days)
+
+    async def prune_events() -> None:
+        telemetry.events_pruned.inc(await prune(database, clock, retention=retention))
+
+    timers = [
+        Timer("release reservations", RELEASE_SECONDS, lambda: release_expired(database, clock, telemetry)),
+        Timer("forget idempotency keys", FORGET_SECONDS, lambda: forget_keys(database, clock, telemetry)),
+        Timer("prune events", PRUNE_SECONDS, prune_events),
+    ]
+    async with asyncio.TaskGroup() as tasks:
+        for timer in timers:
+            tasks.create_task(keep(timer, telemetry))
+
+
+async def release_expired(database: Database, clock: Clock, telemetry: Telemetry) -> int:
+    """Give back what reservations hold whose time is over; how many were released."""
+    released = 0
+    while count := int(await database.call(_EXPIRE, clock.now(), RELEASE_BATCH, "system:timer")):
+        released += count
+        telemetry.reservations_expired.inc(count)
+    return released
+
+
+async def forget_keys(database: Database, clock: Clock, telemetry: Telemetry) -> int:
+    """Delete idempotency records whose time is over; how many went."""
+    forgotten = 0
+    while True:
+        async with database.transaction() as db:
+            deleted = (await db.execute(_FORGET, {"now": clock.now(), "batch": FORGET_BATCH})).rowcount
+        forgotten += deleted
+        telemetry.keys_pruned.inc(deleted)
+        if deleted < FORGET_BATCH:
+            return forgotten
+
+
+async def keep(timer: Timer, telemetry: Telemetry) -> None:
+    """Run the timer again and again, whatever happens to PostgreSQL; a failure is told once, and so is its end."""
+    failures = 0
+    await asyncio.sleep(timer.every_seconds * uniform(0, 0.1))
+    while True:
+        try:
+            await timer.run()
+        except Exception as problem:
+            telemetry.timer_failures.labels(timer.name).inc()
+            if not failures:
+                _tell(timer, problem)
+            failures += 1
+        else:
+            if failures:
+                log.info("timer runs again", timer=timer.name, failures=failures)
+            failures = 0
+        await asyncio.sleep(_pause(timer, failures))
+
+
+def _pause(timer: Timer, failures: int) -> float:
+    """Sooner after a failure than usual for the slow ones, later for the quick ones."""
+    if not failures:
+        return timer.every_seconds
+    return float(min(RELEASE_SECONDS * 2 ** min(failures, 10), _BACKOFF_MAX) * uniform(0.5, 1.0))
+
+
+def _tell(timer: Timer, problem: Exception) -> None:
+    if is_outage(problem):
+        log.warning("timer waits for PostgreSQL", timer=timer.name, error=repr(problem))
+    else:
+        log.error("timer failed; it goes on", timer=timer.name, exc_info=problem)

@@ -1,0 +1,186 @@
+"""One request from its first byte to its last: its ids, what it did, and one line in the log.
+
+A bare ASGI middleware, outermost. What is inside finds the request by `current()` and tells it what only it knows.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import ContextVar
+from time import perf_counter
+from typing import Any, Protocol
+
+import structlog
+
+from app.kernel.db import StatementCount, statements
+from app.kernel.ids import uuid7
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+CLIENT_GONE = 499
+_PATH_LENGTH_MAX = 200
+_PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+
+log = structlog.get_logger("orderwire.access")
+
+
+class Request:
+    """What is known of the request under way.
+
+    operation, kind, principal  set by the transports: the operation's name, its type, the caller's id
+    traceparent                 as the client sent it, where it is valid
+    """
+
+    __slots__ = ("kind", "operation", "principal", "request_id", "sql", "trace_id", "traceparent")
+
+    def __init__(self, headers: list[tuple[bytes, bytes]]) -> None:
+        self.operation: str | None = None
+        self.kind: str | None = None
+        self.principal: str | None = None
+        self.traceparent: str | None = None
+        self.request_id = self.trace_id = ""
+        for name, value in headers:
+            if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+                self.request_id = value.decode("ascii")
+            elif name == b"traceparent" and (valid := _TRACEPARENT.fullmatch(value)) and not value.startswith(b"ff"):
+                self.traceparent = value.decode("latin-1")
+                self.trace_id = valid[1].decode("ascii")
+        self.request_id = self.request_id or str(uuid7())
+        self.trace_id = self.trace_id or secrets.token_hex(16)
+        self.sql = StatementCount()
+
+
+_current: ContextVar[Request | None] = ContextVar("request", default=None)
+current = _current.get
+
+
+class Span(Protocol):
+    def end(self, status: int) -> None: ...
+
+
+class Watching(Protocol):
+    """What the middleware tells figures to."""
+
+    def requested(self, kind: str, status: int, seconds: float) -> None: ...
+    def serving(self, request: Request, method: str) -> Span | None: ...
+
+
+class RequestLog:
+    """Gives every request its ids and a line: method, path, status, milliseconds, operation, SQL statements.
+
+    Never a query string, a body or an address: they may hold secrets, or say who is asking.
+    """
+
+    def __init__(self, app: Application, telemetry: Watching | None = None) -> None:
+        self._app = app
+        self._watching = telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._request(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = perf_counter()
+        request = Request(scope["headers"])
+        status = CLIENT_GONE
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = _with_id(message.get("headers", ()), request.request_id)
+            await send(message)
+
+        mark = _current.set(request)
+        count = _counted(request)
+        span = self._watching.serving(request, scope["method"]) if self._watching else None
+        try:
+            await self._app(scope, receive, answer)
+        except BaseException:
+            if status == CLIENT_GONE:
+                status = 500
+            raise
+        finally:
+            seconds = perf_counter() - began
+            path = scope["path"]
+            if span is not None:
+                span.end(status)
+            if path in _PROBES:
+                log.debug("request", path=path, status=status)
+            else:
+                if self._watching is not None:
+                    self._watching.requested(request.kind or "other", status, seconds)
+                log.info(
+                    "request",
+                    method=scope["method"],
+                    path=path[:_PATH_LENGTH_MAX],
+                    status=status,
+                    ms=round(seconds * 1000, 2),
+                    type=request.kind,
+                    operation=request.operation,
+                    sql=request.sql.value - count,
+                )
+            _current.reset(mark)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = perf_counter()
+        request = Request(scope["headers"])
+        path = scope["path"][:_PATH_LENGTH_MAX]
+        opened, code = False, 1006
+
+        async def hear() -> Message:
+            nonlocal code
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                code = message.get("code", 1005)
+            return message
+
+        async def say(message: Message) -> None:
+            nonlocal opened, code
+            if message["type"] == "websocket.accept":
+                opened = True
+                message["headers"] = _with_id(message.get("headers", ()), request.request_id)
+                log.info("socket opened", path=path)
+            elif message["type"] == "websocket.close":
+                code = message.get("code", 1000)
+            await send(message)
+
+        mark = _current.set(request)
+        count = _counted(request)
+        try:
+            await self._app(scope, hear, say)
+        finally:
+            ms = round((perf_counter() - began) * 1000, 2)
+            event = "socket closed" if opened else "socket refused"
+            log.info(event, path=path, code=code, ms=ms, sql=request.sql.value - count)
+            _current.reset(mark)
+
+
+def _counted(request: Request) -> int:
+    """Have the request's statements counted; where somebody counts already, with that count, from what it says."""
+    counting = statements.get()
+    if counting is None:
+        statements.set(request.sql)
+        return 0
+    request.sql = counting
+    return counting.value
+
+
+def _with_id(headers: Any, request_id: str) -> list[tuple[bytes, bytes]]:
+    """The response's headers with the request's id; an id that the application put there stays."""
+    given = list(headers)
+    if not any(name == b"x-request-id" for name, _ in given):
+        given.append((b"x-request-id", request_id.encode("ascii")))
+    return given

@@ -1,0 +1,129 @@
+"""Log lines: one JSON object each, on stderr, with the request they belong to and without secrets.
+
+structlog and the standard library end in the same two steps: `_dress` gives a line its time, level and request, and
+the writer masks the finished text. See docs/operating.md for the fields.
+"""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import orjson
+import structlog
+
+from app.kernel.access_log import current
+from app.kernel.redaction import hidden_by_name, masked, without_rows
+from app.kernel.settings import Settings
+
+Line = MutableMapping[str, Any]
+
+# Their INFO says every statement with its values, or every socket with its query string.
+_QUIET = {
+    "sqlalchemy": logging.WARNING,
+    "asyncpg": logging.WARNING,
+    "asyncio": logging.WARNING,
+    "httpx": logging.WARNING,
+}
+
+
+def configure(settings: Settings, stream: TextIO | None = None) -> None:
+    """Send all logging of this process to the stream, stderr by default. May be called again."""
+    level: int = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    render = _as_json if settings.log_format == "json" else _as_text
+    stream = stream or sys.stderr
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, _dress, render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(_Masking(stream)),  # type: ignore[arg-type]
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(_Masking(stream))
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_log_level, _named],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _dress, render],
+        )
+    )
+    root = logging.getLogger()
+    for earlier in list(root.handlers):
+        if isinstance(earlier.formatter, structlog.stdlib.ProcessorFormatter) or type(earlier) is logging.StreamHandler:
+            root.removeHandler(earlier)
+    root.addHandler(handler)
+    root.setLevel(level)
+    for name, least in _QUIET.items():
+        logging.getLogger(name).setLevel(max(level, least))
+    serving = logging.getLogger("uvicorn.error")
+    if _tells_no_address not in serving.filters:
+        serving.addFilter(_tells_no_address)
+    logging.captureWarnings(True)
+
+
+class _Masking:
+    """A stream that masks what is written to it, line by line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(masked(text))
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+def _tells_no_address(record: logging.LogRecord) -> bool:
+    """uvicorn tells every socket's peer and query string; RequestLog tells of sockets without them."""
+    return "WebSocket %s" not in str(record.msg) and record.msg not in ("connection open", "connection closed")
+
+
+def _named(_: Any, __: str, line: Line) -> Line:
+    record: logging.LogRecord = line["_record"]
+    line["logger"] = record.name
+    return line
+
+
+def _dress(_: Any, __: str, line: Line) -> Line:
+    """Time, level, event and request first; then the fields, those with private names hidden."""
+    exc_info = line.pop("exc_info", None)
+    dressed: dict[str, Any] = {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "level": line.pop("level", "info"),
+        "event": without_rows(str(line.pop("event", ""))),
+    }
+    if (request := current()) is not None:
+        dressed["request_id"] = request.request_id
+        dressed["trace_id"] = request.trace_id
+        if request.principal is not None:
+            dressed["principal"] = request.principal
+    dressed.update(hidden_by_name(line))
+    if exc_info and (trace := _traceback(exc_info)):
+        dressed["exception"] = trace
+    return dressed
+
+
+def _traceback(exc_info: Any) -> str:
+    if isinstance(exc_info, BaseException):
+        exc_info = (type(exc_info), exc_info, exc_info.__traceback__)
+    elif not isinstance(exc_info, tuple):
+        exc_info = sys.exc_info()
+    if exc_info[0] is None:
+        return ""
+    return without_rows(logging.Formatter().formatException(exc_info))
+
+
+def _as_json(_: Any, __: str, line: Line) -> str:
+    return orjson.dumps(dict(line), default=_plain, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _plain(value: Any) -> str:
+    return without_rows(repr(value) if isinstance(value, BaseException) else str(value))
+
+
+def _as_text(_: Any, __: str, line: Line) -> str:
+    """For people at a terminal."""
+    trace = line.pop("exception", None)
+    head = f"{line.pop('time')[11:23]} {line.pop('level'):<7} {line.pop('event')}"
+    fields = "".join(f"  {name}={_plain(value)}" for name, value in line.items() if name != "trace_id")
+    return f"{head}{fields}" + (f"\n{trace}" if trace else "")
