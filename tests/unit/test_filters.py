@@ -6,7 +6,7 @@ import strawberry
 from app.gql.nodes import global_id
 from app.gql.where import IdFilter, IntFilter, IntRange, StringFilter, as_filter, condition, either, every, neither
 from app.kernel.errors import ValidationRefused
-from app.kernel.filters import And, Eq, IsNull, Not, OneOf, Or, Prefix, Range, check, fingerprint, matches
+from app.kernel.filters import And, Eq, Filter, IsNull, Not, OneOf, Or, Prefix, Range, check, fingerprint, matches
 from app.kernel.ids import uuid7
 
 
@@ -88,6 +88,11 @@ def test_a_filter_is_refused_when_it_is_too_large():
     ]:
         with pytest.raises(ValidationRefused, match=problem):
             check(large)
+    nested: Filter = Eq("code", "A")
+    for _ in range(5):
+        nested = check(Not(nested))
+    with pytest.raises(ValidationRefused, match="nested 5 deep"):
+        check(Not(nested))
     for levels in (6, 300):
         with pytest.raises(ValidationRefused, match="nested 5 deep"):
             as_filter(deep(levels))
