@@ -1,6 +1,6 @@
 """Why stock says no."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,10 +47,24 @@ class StockTaken(Refusal):
     code = "STOCK_TAKEN"
     retryable = True
 
-    def __init__(self, *, sku_id: str, location_id: str) -> None:
-        super().__init__("Others just took the last of these units: send the request again to see what is left.")
+    def __init__(self, *, sku_id: str, location_id: str, **names: str) -> None:
+        self.sku, self.location = names.get("sku", sku_id), names.get("location", location_id)
+        super().__init__(
+            f"Others just took {self.sku} at {self.location}: send the request again to see what is left."
+            if names
+            else "Others just took the last of these units: send the request again to see what is left."
+        )
         self.sku_id = sku_id
         self.location_id = location_id
+
+    def named(self, skus: Mapping[str, str], locations: Mapping[str, str]) -> "StockTaken":
+        """The same with codes, by id: SQL knows ids, people know codes."""
+        return StockTaken(
+            sku_id=self.sku_id,
+            location_id=self.location_id,
+            sku=skus.get(self.sku_id, self.sku_id),
+            location=locations.get(self.location_id, self.location_id),
+        )
 
 
 class BackorderLimit(Refusal):
@@ -59,9 +73,18 @@ class BackorderLimit(Refusal):
     code = "BACKORDER_LIMIT"
     retryable = True
 
-    def __init__(self, *, sku_id: str) -> None:
-        super().__init__("Others just took the rest of what may be backordered: send the request again.")
+    def __init__(self, *, sku_id: str, sku: str | None = None) -> None:
+        self.sku = sku or sku_id
+        super().__init__(
+            f"Others just took the rest of {sku} that may be backordered: send the request again."
+            if sku
+            else "Others just took the rest of what may be backordered: send the request again."
+        )
         self.sku_id = sku_id
+
+    def named(self, skus: Mapping[str, str]) -> "BackorderLimit":
+        """The same with the SKU's code, by id."""
+        return BackorderLimit(sku_id=self.sku_id, sku=skus.get(self.sku_id))
 
 
 class StockCompareFailed(Refusal):

@@ -7,10 +7,13 @@ from typing import Any
 
 from app.inventory import events
 from app.inventory.commands.reservation import expiry
+from app.inventory.refusals import StockTaken
 from app.kernel.errors import NotFound, Refusal, ValidationRefused
 from app.kernel.ids import uuid7
+from app.kernel.texts import spelled
 from app.kernel.work import Result, Work, one_call
 from app.sourcing import promise, queries
+from app.sourcing.cart import Asked
 from app.sourcing.promise import Facts
 from app.sourcing.rules import Destination
 
@@ -26,16 +29,18 @@ class Wanted:
 
 @one_call(scope="stock:reserve")
 async def reserve(
-    work: Work, *, channel: str, lines: Sequence[Wanted], seconds: int, destination: Destination | None = None
+    work: Work, *, channel: str | None, lines: Sequence[Wanted], seconds: int, destination: Destination | None = None
 ) -> Result:
     """Hold all lines for so many seconds, or none of them.
 
+    channel  its code; None for the one that the caller is bound to
     Returns {reservationId, token}.  Raises NotFound, ValidationRefused, InsufficientStock, StockTaken (tried again).
     """
     until = expiry(work.now, seconds)
     check_lines(lines)
     facts = await queries.facts(work.reads, channel=channel, codes=[line.sku for line in lines])
     demand = demand_of(lines, facts)
+    _refuse_preorders(lines, facts, work)
     if not demand:
         raise ValidationRefused("None of these SKUs has stock: there is nothing to hold.", path=["input", "lines"])
     allotment = promise.allot(demand, facts, destination)
@@ -43,32 +48,55 @@ async def reserve(
         raise Refusal.together(_short(lines, facts, allotment.missing, work))
     keys = [(taken.sku, taken.location, taken.owner) for taken in allotment.taken]
     reservation_id, token = uuid7(), secrets.token_urlsafe(24)
-    return await work.call(
-        "inventory_reserve",
-        reservation_id,
-        token,
-        facts.channel["id"],
-        until,
-        [taken.sku for taken in allotment.taken],
-        [taken.location for taken in allotment.taken],
-        [taken.owner for taken in allotment.taken],
-        [taken.units for taken in allotment.taken],
-        [taken.floor for taken in allotment.taken],
-        [f"reservation:{reservation_id}", *events.topics(keys)],
-        events.payload(keys, expiresAt=until.isoformat()),
-    )
+    try:
+        return await work.call(
+            "inventory_reserve",
+            reservation_id,
+            token,
+            facts.channel["id"],
+            until,
+            [taken.sku for taken in allotment.taken],
+            [taken.location for taken in allotment.taken],
+            [taken.owner for taken in allotment.taken],
+            [taken.units for taken in allotment.taken],
+            [taken.floor for taken in allotment.taken],
+            [f"reservation:{reservation_id}", *events.topics(keys)],
+            events.payload(keys, expiresAt=until.isoformat()),
+        )
+    except StockTaken as taken:
+        raise taken.named(
+            {sku["id"]: sku["code"] for sku in facts.skus.values()},
+            {location["id"]: location["code"] for location in facts.locations.values()},
+        ) from taken
 
 
-def check_lines(lines: Sequence[Wanted]) -> None:
+def check_lines(lines: Sequence[Asked], path: Sequence[str] = ("input", "lines")) -> None:
     """Raises ValidationRefused."""
     if not 1 <= len(lines) <= LINES_MAX:
-        raise ValidationRefused(f"Name between 1 and {LINES_MAX} lines, not {len(lines)}.", path=["input", "lines"])
+        raise ValidationRefused(f"Name between 1 and {LINES_MAX} lines, not {len(lines)}.", path=list(path))
     for i, line in enumerate(lines):
         if not 1 <= line.quantity <= UNITS_MAX:
             raise ValidationRefused(
                 f"{line.quantity} of {line.sku}: a quantity lies between 1 and {UNITS_MAX:,}.",
-                path=["input", "lines", str(i), "quantity"],
+                path=[*path, str(i), "quantity"],
             )
+
+
+def _refuse_preorders(lines: Sequence[Wanted], facts: Facts, work: Work) -> None:
+    """Before its release a SKU is sold as a backorder, which no stock is held for.  Raises ValidationRefused."""
+    preorders = {sku["id"] for sku in facts.skus.values() if promise.is_preorder(sku, work.now)}
+    if not preorders:
+        return
+    refusals: list[Refusal] = [
+        ValidationRefused(
+            f"{line.sku} is a preorder, for which no stock is held: place the order without reserving it.",
+            path=["input", "lines", str(i), "sku"],
+        )
+        for i, line in enumerate(lines)
+        if not preorders.isdisjoint(demand_of([line], facts))
+    ]
+    if refusals:
+        raise Refusal.together(refusals)
 
 
 def demand_of(lines: Sequence[Wanted], facts: Facts) -> dict[str, int]:
@@ -76,11 +104,11 @@ def demand_of(lines: Sequence[Wanted], facts: Facts) -> dict[str, int]:
     refusals: list[Refusal] = []
     demand: dict[str, int] = {}
     for i, line in enumerate(lines):
-        sku = facts.skus.get(line.sku)
+        sku = facts.skus.get(spelled(line.sku))
         if sku is None or not sku["active"]:
             refusals.append(NotFound("SKU", line.sku, path=["input", "lines", str(i), "sku"]))
             continue
-        parts: Sequence[Mapping[str, Any]] = sku["components"] if sku["bundle"] else [{"code": line.sku, "units": 1}]
+        parts: Sequence[Mapping[str, Any]] = sku["components"] if sku["bundle"] else [{"code": sku["code"], "units": 1}]
         for part in parts:
             stocked = facts.skus[part["code"]]
             if stocked["stockTracked"]:

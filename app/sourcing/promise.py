@@ -11,7 +11,8 @@ from uuid import UUID
 
 from app.inventory.refusals import InsufficientStock, UnitsAt
 from app.kernel.errors import NotFound
-from app.kernel.principal import Principal
+from app.kernel.principal import Kind, Principal
+from app.network.queries import is_public
 from app.sourcing import rules
 from app.sourcing.rules import Candidate, Destination
 
@@ -34,6 +35,7 @@ class Facts:
     skus       by code
     locations  by id, the channel's active ones
     balances   units that may be taken (safety stock already off) by location, then SKU, then owner, own stock first
+    supply     what is due, by SKU and date: (location, due at, units beyond what fills up the safety stock)
     """
 
     channel: Mapping[str, Any]
@@ -58,15 +60,13 @@ class Facts:
         for by_sku in balances.values():
             for owners in by_sku.values():
                 owners.sort()
-        supply: dict[str, list[tuple[str, datetime, int]]] = {}
-        for sku, location_id, due_at, units in raw["supply"]["supply"]:
-            supply.setdefault(sku, []).append((location_id, datetime.fromisoformat(due_at), units))
+        locations = {location["id"]: location for location in location_list}
         return cls(
             channel=channel,
             skus={sku["code"]: sku for sku in raw["skus"]},
-            locations={location["id"]: location for location in location_list},
+            locations=locations,
             balances=balances,
-            supply=supply,
+            supply=_sellable_supply(raw["supply"]["supply"], locations),
             backordered=raw["supply"]["backordered"],
         )
 
@@ -104,15 +104,49 @@ class Facts:
         return None
 
 
-def seen_by(principal: Principal, raw: Mapping[str, Any] | None, channel: str) -> Facts:
+def _sellable_supply(
+    due: Sequence[Sequence[Any]], locations: Mapping[str, Mapping[str, Any]]
+) -> dict[str, list[tuple[str, datetime, int]]]:
+    """Supply by SKU, less what it takes to fill up the safety stock it arrives at."""
+    unfilled: dict[tuple[str, str, str], int] = {}
+    supply: dict[str, list[tuple[str, datetime, int]]] = {}
+    for sku, location, due_at, units, owner, available, safety_stock in due:
+        key = (sku, location, owner)
+        floor = max(safety_stock, locations[location]["safetyStock"])
+        kept = min(units, unfilled.setdefault(key, max(0, floor - available)))
+        unfilled[key] -= kept
+        if units > kept:
+            supply.setdefault(sku, []).append((location, datetime.fromisoformat(due_at), units - kept))
+    return supply
+
+
+def seen_by(
+    principal: Principal,
+    raw: Mapping[str, Any] | None,
+    channel: str | None,
+    path: Sequence[str] = ("input", "channel"),
+) -> Facts:
     """The facts of a channel as its caller may use them.
 
     raw  the answer of `sourcing_facts`, None where there is no such channel
-    Raises NotFound, also for a channel that the caller is not bound to.
+    Raises NotFound, also for a channel that the caller is not bound to, and for a shop's visitor where it is closed.
     """
-    if raw is None or principal.channel_id not in (None, UUID(raw["channel"]["id"])):
-        raise NotFound("channel", channel, path=["input", "channel"])
+    if raw is None or not _may_use(principal, raw["channel"]):
+        raise NotFound("channel", channel or "", path=list(path))
     return Facts.read(raw)
+
+
+def _may_use(principal: Principal, channel: Mapping[str, Any]) -> bool:
+    if principal.channel_id is None:
+        # A storefront key sells in its channel: without one it sells nowhere.
+        return principal.kind is not Kind.STOREFRONT and (channel["active"] or not is_public(principal))
+    return principal.channel_id == UUID(channel["id"]) and (channel["active"] or not is_public(principal))
+
+
+def is_preorder(sku: Mapping[str, Any], now: datetime) -> bool:
+    """Before its release date a SKU is sold from its backorder limit alone, whatever lies in stock."""
+    release = sku["preorderReleaseAt"]
+    return release is not None and datetime.fromisoformat(release) > now
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +243,18 @@ def promise_over_time(facts: Facts, sku: str, now: datetime) -> list[AtpStep]:
 
     Units owed to backorders are taken from supply as it comes, before anything of it is promised again.
     """
+    units_now = facts.units_promisable(sku)
+    if sku not in facts.supply:
+        return [AtpStep(now, units_now)]
     owed = facts.backordered.get(sku, 0)
     changes = []
-    for _, due_at, units in facts.supply.get(sku, ()):
+    for _, due_at, units in facts.supply[sku]:
         kept = min(owed, units)
         owed -= kept
         changes.append((due_at, units - kept))
-    return available_to_promise(now, facts.units_promisable(sku), changes)
+    return available_to_promise(now, units_now, changes)
+
+
+def units_at(steps: Sequence[AtpStep], at: datetime) -> int:
+    """Units that can be promised for an instant; one before the first step counts as the first."""
+    return next((step.units for step in reversed(steps) if step.from_ <= at), steps[0].units)

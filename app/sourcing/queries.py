@@ -3,13 +3,26 @@
 from collections.abc import Sequence
 
 from app.kernel.db import Reads
+from app.kernel.errors import ValidationRefused
+from app.kernel.texts import spelled
 from app.sourcing import promise
 from app.sourcing.promise import Facts
 
-FACTS = "SELECT sourcing_facts($1, $2, $3)"
+FACTS = "SELECT sourcing_facts($1, NULL, $2, $3)"
 
 
-async def facts(reads: Reads, *, channel: str, codes: Sequence[str]) -> Facts:
-    """What the channel can promise of these SKUs.  Raises NotFound."""
-    raw = await reads.value(FACTS, channel, None, list(dict.fromkeys(codes)))
-    return promise.seen_by(reads.principal, raw, channel)
+async def facts(
+    reads: Reads, *, channel: str | None, codes: Sequence[str], path: Sequence[str] = ("input", "channel")
+) -> Facts:
+    """What a channel can promise of these SKUs.
+
+    channel  its code; None for the one that the caller is bound to
+    path     where the channel stands in the caller's arguments
+    Raises NotFound, ValidationRefused.
+    """
+    bound_to = reads.principal.channel_id
+    if channel is None and bound_to is None:
+        raise ValidationRefused("Name the channel: your key is not bound to one.", path=list(path))
+    code = spelled(channel) if channel is not None else None
+    raw = await reads.value(FACTS, code, list({spelled(each) for each in codes}), bound_to)
+    return promise.seen_by(reads.principal, raw, channel, path)

@@ -16,6 +16,7 @@ BEGIN
                 SELECT jsonb_agg(jsonb_build_object(
                     'id', l.id,
                     'code', l.code,
+                    'name', l.name,
                     'priority', cl.priority,
                     'safetyStock', cl.safety_stock,
                     'lat', l.latitude,

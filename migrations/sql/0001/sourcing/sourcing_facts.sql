@@ -1,10 +1,14 @@
 -- Everything that placing, reserving or promising SKUs in a channel decides from, in one read; NULL without the channel.
 --
+-- p_channel  the channel where p_channel_code is NULL, for callers who are bound to one
 -- Areas answer for themselves: their functions are called, their tables left alone.
-CREATE OR REPLACE FUNCTION sourcing_facts(p_channel_code text, p_currency text, p_codes text[]) RETURNS jsonb
+CREATE OR REPLACE FUNCTION sourcing_facts(
+    p_channel_code text, p_currency text, p_codes text[], p_channel uuid DEFAULT NULL
+) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    channel jsonb := network_channel_facts(network_channel_id(p_channel_code));
+    channel jsonb := network_channel_facts(
+        CASE WHEN p_channel_code IS NULL THEN p_channel ELSE network_channel_id(p_channel_code) END);
     skus jsonb;
     sku_ids uuid[];
     location_ids uuid[];
