@@ -10,6 +10,7 @@ from app.auth.authenticator import Authenticator
 from app.auth.keys import environment_name
 from app.auth.tokens import CustomerTokens
 from app.customers import queries as customers
+from app.gql.caller import Caller
 from app.gql.context import Context
 from app.gql.door import House
 from app.gql.execution import Graph
@@ -17,7 +18,6 @@ from app.gql.streams import Streams
 from app.kernel.clock import Clock, SystemClock
 from app.kernel.db import Database, Reads
 from app.kernel.ids import uuid7
-from app.kernel.principal import Principal
 from app.kernel.settings import Settings
 from app.kernel.signing import Signer
 from app.kernel.work import Runner
@@ -70,14 +70,15 @@ class Services:
         await self.nudger.close()
         await self.database.close()
 
-    def context(self, principal: Principal) -> Context:
+    def context(self, caller: Caller) -> Context:
         """A fresh context for one operation, or one event of a subscription."""
         return Context(
-            principal=principal,
-            reads=Reads(self.database, principal, self.clock),
+            principal=caller.principal,
+            reads=Reads(self.database, caller.principal, self.clock),
             runner=self.runner,
             services=self,
             request_id=str(uuid7()),
+            look_again=lambda: self.authenticator.look_again(caller),
         )
 
     async def customer_exists(self, reads: Reads, customer_id: UUID) -> bool:

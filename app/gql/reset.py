@@ -7,7 +7,7 @@ import strawberry
 from app.gql.scalars import Cursor
 from app.gql.scopes import ANYONE, scoped
 from app.gql.where import described
-from app.live import stream
+from app.live import attachment
 from app.live.replay import ResetReason
 
 described(
@@ -29,5 +29,5 @@ class Reset:
     reason: ResetReason = strawberry.field(description="Why the stream starts over.")
 
     @classmethod
-    def of(cls, reset: stream.Reset) -> Reset:
+    def of(cls, reset: attachment.Reset) -> Reset:
         return cls(cursor=Cursor(reset.cursor), reason=reset.reason)

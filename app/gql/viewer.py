@@ -11,11 +11,7 @@ from app.live.mailbox import EndReason
 
 
 class Viewer:
-    """The caller of one subscription, with the rights it was opened with.
-
-    A credential that changes or is revoked ends its streams in the transports (`auth.handlers`), so there is nothing
-    to look up again here: the client comes back and is judged anew.
-    """
+    """The caller of one subscription, whose rights are looked up again when they may have changed."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -29,7 +25,7 @@ class Viewer:
         return self._context.reads
 
     async def renew(self) -> bool:
-        return True
+        return await self._context.renew()
 
     def refuse(self, ended: Ended) -> None:
         """Tell the client why its stream ends.  Raises Unauthenticated."""

@@ -228,3 +228,17 @@ async def counts_of_customers(reads: Reads, customer_ids: Sequence[UUID]) -> Map
         .group_by(Order.customer_id)
     )
     return {row.customer_id: row.orders for row in await reads.all(statement)}
+
+
+async def sizes_by_external_ref(reads: Reads, channel_id: UUID, refs: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+    """Lines and units of a channel's orders, by external reference; components of bundles are left out."""
+    statement = (
+        select(Order.external_ref, func.count().label("lines"), func.sum(OrderLine.ordered).label("units"))
+        .join(OrderLine, OrderLine.order_id == Order.id)
+        .where(Order.channel_id == channel_id)
+        .where(same_as_any(Order.external_ref.expression, refs))
+        .where(OrderLine.parent_id.is_(None))
+        .where(visible_to(reads.principal))
+        .group_by(Order.external_ref)
+    )
+    return {row.external_ref: (row.lines, int(row.units)) for row in await reads.all(statement)}

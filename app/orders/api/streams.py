@@ -21,6 +21,7 @@ from app.kernel.filters import Filter
 from app.kernel.principal import Principal
 from app.live import stream, topics
 from app.live.attachment import Ended, Snapshot, State
+from app.live.attachment import Reset as StreamReset
 from app.live.events import LoggedEvent
 from app.orders import events, queries
 from app.orders.api.lists import OrderWhere
@@ -164,7 +165,7 @@ class _Watch:
         if isinstance(item, Snapshot):
             rows, count = item.items
             return OrderSnapshot(cursor=Cursor(item.cursor), orders=[Order.of(row) for row in rows], count=count)
-        if isinstance(item, stream.Reset):
+        if isinstance(item, StreamReset):
             return Reset.of(item)
         event = item.event
         return OrderChange(

@@ -1,0 +1,23 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests import running
+from tests.builders import Shop
+from tests.running import Api
+
+
+@pytest.fixture
+async def api(database_url: str, redis_url: str) -> AsyncIterator[Api]:
+    """API and worker on an empty database of their own."""
+    given = running.settings(database_url, redis_url)
+    async with running.worker(given), running.api(given) as api:
+        yield api
+
+
+@pytest.fixture
+async def shop(api: Api) -> Shop:
+    """A shop on the API's database, changed beside the API."""
+    shop = Shop(api.services.database)
+    await shop.open()
+    return shop

@@ -1,0 +1,63 @@
+"""Orders over HTTP, as callers send them."""
+
+from uuid import uuid4
+
+from tests.builders import Shop
+from tests.running import Api
+
+PLACE = """
+mutation Place($input: OrderPlaceInput!, $key: String!, $dryRun: Boolean) {
+  orderPlace(input: $input, idempotencyKey: $key, dryRun: $dryRun) {
+    order { id number version lifecycle fulfillmentStatus allowedActions
+      totals { total { amount currencyCode minorUnits } }
+      lines(first: 5) { nodes { lineNo skuCode quantities { ordered allocated } sku { code } } } }
+    userErrors { __typename code message path ... on InsufficientStock { sku requested available } }
+  }
+}
+"""
+
+
+async def test_an_order_is_placed_and_read_back(api: Api, shop: Shop) -> None:
+    await shop.sku("MUG", "12.50")
+    await shop.stock("MUG", 5)
+    key = await api.key()
+    given = {"channel": "WEB", "lines": [{"sku": "MUG", "quantity": 2}], "externalRef": "A-1"}
+
+    placed = (await api.ask(PLACE, {"input": given, "key": str(uuid4())}, key=key))["orderPlace"]
+    found = await api.ask(
+        'query { order(externalRef: {channel: "WEB", ref: "A-1"}) { number channel { code } customer { id } } }', key=key
+    )
+
+    assert placed["userErrors"] == []
+    assert placed["order"]["totals"]["total"] == {"amount": "25.00", "currencyCode": "GBP", "minorUnits": 2500}
+    assert placed["order"]["allowedActions"] == ["CONFIRM", "HOLD", "CANCEL"]
+    assert placed["order"]["lines"]["nodes"][0]["quantities"] == {"ordered": 2, "allocated": 2}
+    assert found["order"] == {"number": placed["order"]["number"], "channel": {"code": "WEB"}, "customer": None}
+
+
+async def test_a_dry_run_shows_the_order_and_keeps_nothing(api: Api, shop: Shop) -> None:
+    await shop.sku("MUG")
+    await shop.stock("MUG", 5)
+    key = await api.key()
+    given = {"channel": "WEB", "lines": [{"sku": "MUG", "quantity": 2}]}
+
+    shown = (await api.ask(PLACE, {"input": given, "key": "k", "dryRun": True}, key=key))["orderPlace"]
+
+    assert shown["order"]["lines"]["nodes"][0]["quantities"] == {"ordered": 2, "allocated": 2}
+    assert (await shop.level("MUG")).allocated == 0
+    assert await shop.rows("SELECT 1 FROM orders") == []
+    assert await shop.rows("SELECT 1 FROM idempotency_key WHERE key = 'k'") == []
+
+
+async def test_a_shortage_is_a_typed_user_error(api: Api, shop: Shop) -> None:
+    await shop.sku("MUG")
+    await shop.stock("MUG", 1)
+    given = {"channel": "WEB", "lines": [{"sku": "MUG", "quantity": 2}]}
+
+    refused = (await api.ask(PLACE, {"input": given, "key": "k"}, key=await api.key()))["orderPlace"]
+
+    assert refused["order"] is None
+    (error,) = refused["userErrors"]
+    assert error["__typename"] == "InsufficientStock"
+    assert (error["code"], error["path"]) == ("INSUFFICIENT_STOCK", ["input", "lines", "0"])
+    assert (error["sku"], error["requested"], error["available"]) == ("MUG", 2, 1)
