@@ -180,3 +180,15 @@ def _grouped(rows: Sequence[Row[Any]], keys: Sequence[UUID], name: str) -> Mappi
     for row in rows:
         groups[getattr(row, name)].append(row)
     return groups
+
+
+async def recorded_references(
+    reads: Reads, sku_ids: Sequence[UUID], references: Sequence[str]
+) -> set[tuple[UUID, UUID, str]]:
+    """Which of these references the ledgers of these SKUs hold: (SKU, location, reference)."""
+    statement = (
+        select(StockMovement.sku_id, StockMovement.location_id, StockMovement.reference)
+        .where(same_as_any(StockMovement.sku_id.expression, sku_ids))
+        .where(same_as_any(StockMovement.reference.expression, references))
+    )
+    return {(row.sku_id, row.location_id, row.reference) for row in await reads.all(statement)}
