@@ -22,6 +22,7 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
+    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
@@ -157,10 +158,20 @@ class Document:
 class Documents:
     """All documents this process knows, by text and by SHA-256."""
 
-    def __init__(self, schema: GraphQLSchema, rights: Rights, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        rights: Rights,
+        limits: Limits | None = None,
+        *,
+        tokens_max: int = TOKENS_MAX,
+        introspection: bool = True,
+    ) -> None:
         self.schema = schema
         self._rights = rights
         self._limits = limits or Limits()
+        self._tokens_max = tokens_max
+        self._rules = RULES if introspection else (*RULES, NoSchemaIntrospectionCustomRule)
         self._trusted: dict[str, Document] = {}
         self._trusted_by_text: dict[str, Document] = {}
         self._by_text: OrderedDict[str, Document] = OrderedDict()
@@ -215,14 +226,14 @@ class Documents:
 
     def _judged(self, text: str) -> Document:
         try:
-            ast = parse(text, max_lexical_tokens=TOKENS_MAX, max_comments=COMMENTS_MAX)
+            ast = parse(text, max_lexical_tokens=self._tokens_max, max_comments=COMMENTS_MAX)
         except GraphQLSyntaxError as error:
             raise Refused([_coded(error, "GRAPHQL_PARSE_FAILED")]) from None
         except GraphQLError as error:
             raise Refused([_coded(error, "QUERY_TOO_COMPLEX")]) from None
         # Weighed before it is validated: some rules take time quadratic in the number of fields.
         weighed = self._weigh(ast)
-        if errors := validate(self.schema, ast, RULES, max_errors=ERRORS_MAX):
+        if errors := validate(self.schema, ast, self._rules, max_errors=ERRORS_MAX):
             raise Refused([_coded(error, "GRAPHQL_VALIDATION_FAILED") for error in errors])
         sha256 = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         document = Document(text, sha256, ast)

@@ -19,7 +19,7 @@ from strawberry.execution import optimized_is_awaitable
 
 from app.gql import budget, faults
 from app.gql.context import Context
-from app.gql.documents import Documents, Operation, Refused
+from app.gql.documents import TOKENS_MAX, Documents, Operation, Refused
 from app.gql.faults import Mistake
 from app.gql.payload import GraphQLRequest, document_of
 from app.gql.resume import starting_after
@@ -54,6 +54,11 @@ class Ended(Exception):
         super().__init__(errors[0]["message"])
         self.errors = errors
 
+    @property
+    def is_of_the_credential(self) -> bool:
+        """Whether a fresh credential would do: the transport then ends in the way that makes clients fetch one."""
+        return any(error["extensions"].get("code") == "UNAUTHENTICATED" for error in self.errors)
+
 
 class Graph:
     """The schema as the transports use it.
@@ -61,10 +66,17 @@ class Graph:
     Building it is the start-up pass over the fields' scopes.  Raises Undeclared.
     """
 
-    def __init__(self, schema: Schema, *, timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        timeout: float = TIMEOUT_SECONDS,
+        tokens_max: int = TOKENS_MAX,
+        introspection: bool = True,
+    ) -> None:
         self.schema = schema._schema  # noqa: SLF001 (strawberry offers no other way in)
         self.rights = Rights(self.schema)
-        self.documents = Documents(self.schema, self.rights)
+        self.documents = Documents(self.schema, self.rights, tokens_max=tokens_max, introspection=introspection)
         self._timeout = timeout
 
     def operation(self, request: GraphQLRequest) -> Operation:

@@ -111,6 +111,8 @@ async def _send_all(
             try:
                 answer = upcoming.result()
             except Ended as ended:
+                if ended.is_of_the_credential:
+                    return
                 await _send(send, next_event(Answer({"errors": ended.errors})))
                 answer = None
             if answer is None:

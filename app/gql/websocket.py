@@ -182,6 +182,10 @@ class Connection:
         except Mistake as mistake:
             last = frame("error", id_, mistake.errors)
         except Ended as ended:
+            if ended.is_of_the_credential:
+                # An `error` frame would be final; 4403 makes clients come back with fresh parameters.
+                self.close(frames.FORBIDDEN, str(ended))
+                return
             last = frame("error", id_, ended.errors)
         except (OSError, asyncio.CancelledError):
             raise

@@ -117,6 +117,11 @@ async def test_a_stream_ends_with_its_token_without_complete(http, shop):
     assert shop.trace.closed == 1
 
 
+async def test_a_stream_that_finds_its_credential_expired_ends_without_complete(http):
+    async with streaming(http, "subscription { expires }") as answer:
+        assert [event["event"] for event in await events_of(answer)] == [" next"]
+
+
 async def test_a_revoked_credential_and_a_drain_cut_the_stream(http, shop):
     for end in (
         lambda: shop.streams.revoke("key:reader"),

@@ -322,6 +322,12 @@ async def test_a_socket_ends_with_its_token(shop):
     assert shop.trace.closed == 1
 
 
+async def test_a_stream_that_finds_its_credential_expired_makes_its_client_fetch_another(shop):
+    async with opened(shop) as socket:
+        await socket.subscribe("subscription { expires }")
+        assert await socket.until_closed() == (4403, "Your credential has expired.")
+
+
 async def test_a_revoked_credential_ends_its_sockets_only(shop):
     async with opened(shop, "reader") as revoked, opened(shop, "maker") as other:
         shop.streams.revoke("key:reader")

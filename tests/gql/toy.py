@@ -237,6 +237,11 @@ class Subscription:
         raise RuntimeError("the password is hunter2")
 
     @strawberry.subscription
+    async def expires(self) -> AsyncIterator[int]:
+        yield 1
+        raise Unauthenticated("Your credential has expired.")
+
+    @strawberry.subscription
     async def refuses(self) -> AsyncIterator[int]:
         raise NotFound("toy", "x")
         yield 1

@@ -97,6 +97,12 @@ def test_the_queries_of_explorers_pass(documents):
     assert "aliases" in why(documents, "query { " + again + "}")
 
 
+def test_introspection_may_be_switched_off():
+    closed = Documents(core, rights, introspection=False)
+    assert "introspection" in why(closed, "{ __schema { types { name } } }")
+    closed.by_text("{ __typename hello }")
+
+
 def test_a_document_is_remembered_and_the_oldest_forgotten(documents, monkeypatch):
     monkeypatch.setattr(documents_module, "REMEMBERED_MAX", 3)
     first = documents.by_text("{ hello }")
