@@ -366,7 +366,7 @@ async def _append_all(db: AsyncConnection, work: Work) -> None:
 
 def _plain_result(result: Result) -> Result:
     """The result as a repeat will read it back from the store."""
-    plain: Result = orjson.loads(orjson.dumps(result))
+    plain: Result = orjson.loads(orjson.dumps(result, default=str))  # the driver's UUIDs are a subclass
     return plain
 
 
