@@ -1,0 +1,1 @@
+def orders(file, target): return iter(())

@@ -1,0 +1,112 @@
+"""Orders: placed one by one through the command every client uses, several at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from uuid import UUID
+
+from app.imports.items import Change, Entry, Item, Kept, Outcome
+from app.imports.loading import Load
+from app.imports.stock import take
+from app.kernel.errors import IdempotencyKeyReused, NotFound, Refusal
+from app.network.queries import channels_by_code
+from app.orders import commands as orders
+from app.orders.queries import sizes_by_external_ref
+from app.orders.refusals import ExternalRefTaken
+from app.orders.requests import OrderRequest
+
+LOOKED_UP_AT_ONCE = 32
+CONCURRENCY = 4
+
+Size = tuple[int, int]
+"""(lines, units)"""
+
+
+async def load_orders(load: Load, entries: Iterator[Entry], concurrency: int = CONCURRENCY) -> None:
+    """Place the entries' orders; those whose external reference is there already are left alone."""
+    queue: asyncio.Queue[Item | None] = asyncio.Queue(maxsize=LOOKED_UP_AT_ONCE)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(concurrency):
+            group.create_task(_work(load, queue))
+        await _feed(load, entries, queue)
+        for _ in range(concurrency):
+            await queue.put(None)
+
+
+async def _feed(load: Load, entries: Iterator[Entry], queue: asyncio.Queue[Item | None]) -> None:
+    items = load.items(entries)
+    channels: dict[str, UUID | None] = {}
+    while chunk := list(islice(items, LOOKED_UP_AT_ONCE)):
+        existing = await _existing(load, channels, chunk)
+        for item in chunk:
+            size = existing.get((item.what.channel, item.what.external_ref or "")) if _is_order(item) else None
+            if size is not None:
+                _compare(load, item, size)
+            elif not load.stop.is_set():
+                await queue.put(item)
+
+
+def _is_order(item: Item) -> bool:
+    return isinstance(item.what, OrderRequest)
+
+
+async def _work(load: Load, queue: asyncio.Queue[Item | None]) -> None:
+    while (item := await queue.get()) is not None:
+        if isinstance(item.what, OrderRequest):
+            await place(load, item, item.what)
+        else:
+            await take(load, item)
+
+
+async def place(load: Load, item: Item, order: OrderRequest) -> None:
+    """Place one order. Its key follows from its reference, so that a repeat after a cut connection is no second one."""
+    key = f"order:{order.channel}:{order.external_ref}"
+    try:
+        await load.run(orders.place, key, order=order)
+    except (ExternalRefTaken, IdempotencyKeyReused):
+        # Placed since it was looked up: earlier in this file, or by somebody else.
+        existing = await _existing(load, {}, [item])
+        _compare(load, item, existing.get((order.channel, order.external_ref or ""), (0, 0)))
+    except Refusal as refusal:
+        load.reject(item, refusal)
+    else:
+        load.count(item, Outcome.CREATED)
+
+
+def _compare(load: Load, item: Item, there: Size) -> None:
+    """Count an order as existing where it is the same one as far as its lines go; reject it otherwise."""
+    order = item.what
+    assert isinstance(order, OrderRequest)
+    here = len(order.lines), item.units
+    if here == there:
+        load.count(item, Outcome.EXISTING)
+    else:
+        reason = (
+            f"Order {order.external_ref} exists with {there[0]} lines and {there[1]} units, and here it has {here[0]}"
+            f" lines and {here[1]} units: its lines must lie together in the file, and an order is not changed by import."
+        )
+        load.keep(Kept(item.rows, reason))
+
+
+async def _existing(
+    load: Load, channels: dict[str, UUID | None], items: Sequence[Item]
+) -> dict[tuple[str, str], Size]:
+    """The orders that are there already, by channel and external reference.
+
+    channels  ids found so far, by code
+    """
+    refs: dict[str, list[str]] = {}
+    for item in items:
+        if isinstance(item.what, OrderRequest) and item.what.external_ref is not None:
+            refs.setdefault(item.what.channel, []).append(item.what.external_ref)
+    if new := [code for code in refs if code not in channels]:
+        found = await channels_by_code(load.reads, new)
+        channels.update({code: found[code].id if code in found else None for code in new})
+    sizes: dict[tuple[str, str], Size] = {}
+    for code, wanted in refs.items():
+        if (channel_id := channels[code]) is not None:
+            there = await sizes_by_external_ref(load.reads, channel_id, wanted)
+            sizes.update({(code, ref): size for ref, size in there.items()})
+    return sizes

@@ -1,0 +1,115 @@
+"""Running one import from its file to its summary."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.imports import formats, orders, stock, upserts
+from app.imports.files import File
+from app.imports.formats import online_retail
+from app.imports.items import Entry, Format, Kind, Site, Target
+from app.imports.loading import Load
+from app.imports.summary import Rejects, Summary
+from app.kernel.db import Database
+from app.kernel.operator import OperatorProblem
+from app.kernel.work import Unavailable
+from app.network.queries import channels_by_code, locations_by_id, locations_of_channels
+
+STATEMENT_TIMEOUT_MS = 60_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """rejects  where rows that are not loaded go; beside the caller where absent"""
+
+    kind: Kind
+    format: Format
+    path: Path
+    channel: str | None = None
+    dry_run: bool = False
+    rejects: Path | None = None
+    concurrency: int = orders.CONCURRENCY
+    encoding: str = "utf-8"
+
+
+Moved = Callable[[File, Summary], None]
+
+
+def database_for(url: str, concurrency: int) -> Database:
+    """A database with as many connections for writing as there are workers."""
+    return Database(url, read_pool=concurrency + 2, call_pool=concurrency, statement_timeout_ms=STATEMENT_TIMEOUT_MS)
+
+
+async def run(options: Options, database: Database, stop: asyncio.Event, moved: Moved = lambda *_: None) -> Summary:
+    """Load a file.  Raises OperatorProblem where it cannot be read; what was loaded by then stays."""
+    read = formats.reader(options.format, options.kind)
+    summary = Summary(options.kind, options.format, str(options.path), options.dry_run)
+    rejects = Rejects(options.rejects or Path(f"{options.path.name}.{options.kind}.rejects.csv"))
+    file = File(options.path, options.encoding)
+    load = Load(
+        file=file,
+        summary=summary,
+        rejects=rejects,
+        database=database,
+        dry_run=options.dry_run,
+        stop=stop,
+        moved=lambda: moved(file, summary),
+    )
+    try:
+        channel = await _channel(load, options)
+        entries = read(file, Target(channel, await _sites(load, options, channel)))
+        await _load(load, options, channel, entries)
+    except* Unavailable:
+        raise OperatorProblem("The database cannot be reached. Run the import again: it adds what is missing.") from None
+    finally:
+        summary.interrupted = stop.is_set()
+        summary.rejects = rejects.written
+        summary.end()
+        rejects.close()
+        file.close()
+    return summary
+
+
+async def _load(load: Load, options: Options, channel: str | None, entries: Iterator[Entry]) -> None:
+    match options.kind:
+        case Kind.ORDERS:
+            await orders.load_orders(load, entries, options.concurrency)
+        case Kind.STOCK:
+            await stock.load_stock(load, entries)
+        case Kind.LOCATIONS:
+            codes = await upserts.upsert_all(load, options.kind, entries)
+            if channel is not None:
+                await upserts.assign(load, channel, codes)
+        case _:
+            await upserts.upsert_all(load, options.kind, entries)
+
+
+async def _channel(load: Load, options: Options) -> str | None:
+    """The channel to load to; that of the Online Retail set is created where it is missing.  Raises OperatorProblem."""
+    code = options.channel
+    if options.format is Format.ONLINE_RETAIL and options.kind in (Kind.SKUS, Kind.LOCATIONS):
+        code = code or online_retail.CHANNEL["code"]
+        await upserts.open_channel(load, {**online_retail.CHANNEL, "code": code})
+    elif options.format is Format.ONLINE_RETAIL:
+        code = code or online_retail.CHANNEL["code"]
+    if options.format is Format.SHOPIFY_CSV and code is None:
+        raise OperatorProblem("A Shopify file does not name a channel: name the one these orders belong to with --channel.")
+    if code is not None and not load.dry_run and not await channels_by_code(load.reads, [code]):
+        hint = " Import the locations first, which creates it." if options.format is Format.ONLINE_RETAIL else ""
+        raise OperatorProblem(f"There is no channel {code!r} (codes are case-sensitive).{hint}")
+    return code
+
+
+async def _sites(load: Load, options: Options, channel: str | None) -> list[Site]:
+    if options.format is not Format.ONLINE_RETAIL or options.kind is not Kind.STOCK or channel is None:
+        return []
+    found = (await channels_by_code(load.reads, [channel])).get(channel)
+    if found is None:
+        return []
+    serving = (await locations_of_channels(load.reads, [found.id]))[found.id]
+    places = await locations_by_id(load.reads, [row.location_id for row in serving])
+    rows = [places[row.location_id] for row in serving]
+    return [Site(row.code, row.type, row.country) for row in rows]
