@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, Text, Uuid, and_, bindparam, column, func, select, true
+from sqlalchemy import ColumnElement, Row, Select, Text, Uuid, and_, bindparam, column, func, select, true, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.inventory.models import Allocation, Reservation, ReservationLine, StockLevel, StockMovement, Supply
+from app.inventory.models import OWN, Allocation, Reservation, ReservationLine, StockLevel, StockMovement, Supply
 from app.kernel.db import Reads
-from app.kernel.filters import same_as_any
-from app.kernel.pagination import Listing, OrderTerm
+from app.kernel.filters import bind, same_as_any
+from app.kernel.pagination import COUNT_MAX, Listing, OrderTerm
 from app.kernel.principal import Principal
 
 StockKey = tuple[UUID, UUID, str]
@@ -34,6 +34,12 @@ def _everything(_: Principal) -> ColumnElement[bool]:
     return true()
 
 
+def _by(*columns: ColumnElement[Any]) -> list[OrderTerm]:
+    """These columns, then the SKU and the location, which with the listing's own key make a place unique."""
+    keys = [StockLevel.sku_id.expression, StockLevel.location_id.expression]
+    return [OrderTerm(column) for column in (*columns, *keys)]
+
+
 STOCK_LEVELS = Listing(
     name="stock_levels",
     select=_LEVELS,
@@ -41,18 +47,21 @@ STOCK_LEVELS = Listing(
     columns={
         "sku_id": StockLevel.sku_id.expression,
         "location_id": StockLevel.location_id.expression,
-        "owner": StockLevel.owner.expression,
+        "owner": func.nullif(StockLevel.owner, OWN, type_=Text),
         "on_hand": StockLevel.on_hand.expression,
         "allocated": StockLevel.allocated.expression,
         "reserved": StockLevel.reserved.expression,
+        "damaged": StockLevel.damaged.expression,
+        "quality_control": StockLevel.quality_control.expression,
+        "safety_stock": StockLevel.safety_stock.expression,
         "available": available,
         "updated_at": StockLevel.updated_at.expression,
     },
     orders={
-        "SKU": [
-            OrderTerm(StockLevel.sku_id.expression),
-            OrderTerm(StockLevel.location_id.expression),
-        ],
+        "SKU": _by(),
+        "AVAILABLE": _by(available),
+        "ON_HAND": _by(StockLevel.on_hand.expression),
+        "UPDATED_AT": _by(StockLevel.updated_at.expression),
     },
     visible=_everything,
 )
@@ -64,9 +73,10 @@ STOCK_MOVEMENTS = Listing(
     columns={
         "sku_id": StockMovement.sku_id.expression,
         "location_id": StockMovement.location_id.expression,
-        "owner": StockMovement.owner.expression,
+        "owner": func.nullif(StockMovement.owner, OWN, type_=Text),
         "type": StockMovement.type.expression,
         "reason": StockMovement.reason.expression,
+        "reference": StockMovement.reference.expression,
         "cause_id": StockMovement.cause_id.expression,
         "occurred_at": StockMovement.occurred_at.expression,
     },
@@ -99,10 +109,72 @@ async def levels_by_key(reads: Reads, keys: Sequence[StockKey]) -> Mapping[Stock
 
 async def levels_of_skus(reads: Reads, sku_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[Row[Any]]]:
     """All balances of each SKU, by location and owner."""
-    statement = _LEVELS.where(same_as_any(StockLevel.sku_id.expression, sku_ids)).order_by(
-        StockLevel.sku_id, StockLevel.location_id, StockLevel.owner
+    return _grouped(await reads.all(watched_levels(sku_ids, None)), sku_ids, "sku_id")
+
+
+# A page of one SKU's or one location's balances: (its id, balances to give, the key of the last one given before).
+LevelsKey = tuple[UUID, int, StockKey | None]
+
+
+async def level_pages_of_skus(reads: Reads, keys: Sequence[LevelsKey]) -> Mapping[LevelsKey, Sequence[Row[Any]]]:
+    """By location and owner, one more than asked for; one statement for each distinct page."""
+    return await _levels_pages(reads, keys, StockLevel.sku_id.expression)
+
+
+async def level_pages_of_locations(reads: Reads, keys: Sequence[LevelsKey]) -> Mapping[LevelsKey, Sequence[Row[Any]]]:
+    """By SKU and owner, one more than asked for; one statement for each distinct page."""
+    return await _levels_pages(reads, keys, StockLevel.location_id.expression)
+
+
+async def _levels_pages(
+    reads: Reads, keys: Sequence[LevelsKey], parent: ColumnElement[UUID]
+) -> Mapping[LevelsKey, Sequence[Row[Any]]]:
+    place = (StockLevel.sku_id, StockLevel.location_id, StockLevel.owner)
+    pages: dict[LevelsKey, list[Row[Any]]] = {key: [] for key in keys}
+    sizes: dict[tuple[int, StockKey | None], list[UUID]] = {}
+    for parent_id, size, after in keys:
+        sizes.setdefault((size, after), []).append(parent_id)
+    for (size, after), parent_ids in sizes.items():
+        wanted = func.unnest(bindparam(None, parent_ids, type_=ARRAY(Uuid), unique=True))
+        named = wanted.table_valued(column("id", Uuid)).render_derived(name="named")
+        levels = _LEVELS.where(parent == named.c.id).order_by(*place).limit(size + 1)
+        if after is not None:
+            levels = levels.where(tuple_(*place) > tuple_(*(bind(part) for part in after)))
+        page = levels.lateral("page")
+        for row in await reads.all(select(named.c.id.label("parent_id"), page).select_from(named.join(page, true()))):
+            pages[(row.parent_id, size, after)].append(row)
+    return pages
+
+
+async def level_counts_of_skus(reads: Reads, sku_ids: Sequence[UUID]) -> Mapping[UUID, int]:
+    return await _level_counts(reads, sku_ids, StockLevel.sku_id.expression)
+
+
+async def level_counts_of_locations(reads: Reads, location_ids: Sequence[UUID]) -> Mapping[UUID, int]:
+    return await _level_counts(reads, location_ids, StockLevel.location_id.expression)
+
+
+async def _level_counts(reads: Reads, ids: Sequence[UUID], parent: ColumnElement[UUID]) -> Mapping[UUID, int]:
+    statement = (
+        select(parent.label("id"), func.count().label("levels")).where(same_as_any(parent, ids)).group_by(parent)
     )
-    return _grouped(await reads.all(statement), sku_ids, "sku_id")
+    return dict.fromkeys(ids, 0) | {row.id: row.levels for row in await reads.all(statement)}
+
+
+def watched_levels(sku_ids: Sequence[UUID] | None, location_ids: Sequence[UUID] | None) -> Select[Any]:
+    """Balances of these SKUs at these locations; None for any."""
+    statement = _LEVELS.order_by(StockLevel.sku_id, StockLevel.location_id, StockLevel.owner)
+    if sku_ids is not None:
+        statement = statement.where(same_as_any(StockLevel.sku_id.expression, sku_ids))
+    if location_ids is not None:
+        statement = statement.where(same_as_any(StockLevel.location_id.expression, location_ids))
+    return statement
+
+
+async def count_of(reads: Reads, levels: Select[Any]) -> int:
+    """How many rows; counting stops at 10,000."""
+    rows = levels.with_only_columns(StockLevel.sku_id).order_by(None).limit(COUNT_MAX).subquery()
+    return int(await reads.scalar(select(func.count()).select_from(rows)))
 
 
 async def incoming_by_key(reads: Reads, keys: Sequence[StockKey]) -> Mapping[StockKey, int]:
@@ -139,6 +211,23 @@ async def movements_pages(reads: Reads, keys: Sequence[MovementsKey]) -> Mapping
     return pages
 
 
+async def movement_counts(reads: Reads, keys: Sequence[StockKey]) -> Mapping[StockKey, int]:
+    """Entries of each balance's ledger; counting stops at 10,000."""
+    named = _named(keys)
+    entries = select(StockMovement.id).where(_same_key(StockMovement, named)).limit(COUNT_MAX).lateral("entries")
+    counted = (
+        select(named.c.sku_id, named.c.location_id, named.c.owner, func.count(entries.c.id).label("entries"))
+        .select_from(named.outerjoin(entries, true()))
+        .group_by(named.c.sku_id, named.c.location_id, named.c.owner)
+    )
+    return {(row.sku_id, row.location_id, row.owner): int(row.entries) for row in await reads.all(counted)}
+
+
+async def movements_by_id(reads: Reads, ids: Sequence[int]) -> Mapping[int, Row[Any]]:
+    statement = _MOVEMENTS.where(same_as_any(StockMovement.id.expression, ids))
+    return {row.id: row for row in await reads.all(statement)}
+
+
 async def allocations_by_line(reads: Reads, line_ids: Sequence[UUID], order_ids: Sequence[UUID]) -> Sequence[Row[Any]]:
     """Open and consumed allocations of lines whose order the caller has been shown."""
     statement = (
@@ -160,10 +249,13 @@ async def reservations_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID,
     return {row.id: row for row in await reads.all(statement)}
 
 
-async def reservation_id_of(reads: Reads, token: str) -> UUID | None:
-    statement = select(Reservation.id).where(Reservation.token == token).where(reservation_visible(reads.principal))
-    found: UUID | None = await reads.scalar(statement)
-    return found
+async def reservations_by_token(reads: Reads, tokens: Sequence[str]) -> Mapping[str, Row[Any]]:
+    statement = (
+        select(*Reservation.__table__.c)
+        .where(same_as_any(Reservation.token.expression, tokens))
+        .where(reservation_visible(reads.principal))
+    )
+    return {row.token: row for row in await reads.all(statement)}
 
 
 async def lines_of_reservations(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Sequence[Row[Any]]]:
