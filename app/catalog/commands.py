@@ -46,8 +46,8 @@ async def _upsert(work: Work, items: Sequence[Item]) -> list[Change]:
     if work.principal.channel_id is not None:
         _only_prices(items)
     changes = await upsert(work, _SKU, items)
-    await _write_prices(work, [change for change in changes if "prices" in change.changed])
-    await _write_components(work, [change for change in changes if "components" in change.changed])
+    await _write_prices(work, [change for change in changes if change.rewrites("prices")])
+    await _write_components(work, [change for change in changes if change.rewrites("components")])
     await _refuse_nested(work, [change for change in changes if "bundle" in change.changed and change.facts["bundle"]])
     for change in changes:
         if change.outcome is not Outcome.UNCHANGED:

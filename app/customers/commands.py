@@ -70,8 +70,8 @@ async def _upsert(work: Work, items: Sequence[Item]) -> list[Change]:
         if work.principal.customer_id not in (None, change.id):
             raise NotFound("customer", change.item.code, path=change.item.at("code"))
     for name, table, columns in _PARTS:
-        await _write_parts(work, [change for change in changes if name in change.changed], name, table, columns)
-    await _write_references(work, [change for change in changes if "references" in change.changed])
+        await _write_parts(work, [change for change in changes if change.rewrites(name)], name, table, columns)
+    await _write_references(work, [change for change in changes if change.rewrites("references")])
     for change in changes:
         if change.outcome is not Outcome.UNCHANGED:
             work.record(CustomerChanged(subject=change.id, version=change.version))

@@ -107,6 +107,10 @@ class Change:
     facts: Facts
     changed: frozenset[str] = field(default_factory=frozenset)
 
+    def rewrites(self, child: str) -> bool:
+        """Whether the stored rows of a child must be written anew: not where a new aggregate has none."""
+        return child in self.changed and (self.outcome is Outcome.UPDATED or bool(self.facts[child]))
+
     def result(self) -> dict[str, Any]:
         return {"id": str(self.id), "version": self.version, "outcome": self.outcome.value}
 

@@ -30,7 +30,7 @@ async def upsert_channel(work: Work, *, channel: Mapping[str, Any]) -> Result:
     item = rules.channel(_expecting(work, channel), ("input",))
     await _stay_in_own_channel(work, item)
     (change,) = await upsert(work, _CHANNEL, [item])
-    if "locations" in change.changed:
+    if change.rewrites("locations"):
         await _assign(work, change)
     if change.outcome is not Outcome.UNCHANGED:
         work.record(ChannelChanged(subject=change.id, version=change.version, code=change.item.code))
