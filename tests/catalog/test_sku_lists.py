@@ -43,6 +43,7 @@ async def walk(shop: Assortment, order_by: str, *, descending: bool, backwards: 
         if not (page.has_previous if backwards else page.has_next):
             return codes
         assert len(rows) == size
+        assert len(codes) <= 1000
         cursor = page.cursors[0] if backwards else page.cursors[-1]
 
 
