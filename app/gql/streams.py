@@ -38,6 +38,9 @@ class Streams:
     def __len__(self) -> int:
         return len(self._open)
 
+    def __iter__(self) -> Iterator[Stream]:
+        return iter(list(self._open))
+
     @contextmanager
     def entered(self, stream: Stream) -> Iterator[None]:
         self._open.add(stream)
@@ -52,19 +55,19 @@ class Streams:
 
     def revoke(self, credential: str) -> None:
         """End what this credential opened; the client is told not to try again with it."""
-        for stream in list(self._open):
+        for stream in self:
             if stream.caller.credential == credential:
                 stream.close(UNAUTHORIZED, "This credential has been revoked.")
 
     def reconnect(self, credential: str) -> None:
         """End what this credential opened; whether it is still good is found out when the client comes back."""
-        for stream in list(self._open):
+        for stream in self:
             if stream.caller.credential == credential:
                 stream.close(FORBIDDEN, "Connect again.")
 
     def recheck(self, principal_id: str) -> None:
         """End what this principal opened, so that it connects again under its present rights."""
-        for stream in list(self._open):
+        for stream in self:
             if stream.caller.principal.id == principal_id:
                 stream.close(FORBIDDEN, "Your rights have changed: connect again.")
 

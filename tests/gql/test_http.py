@@ -2,10 +2,7 @@
 
 import asyncio
 import json
-import os
-import shutil
 import subprocess
-from pathlib import Path
 from uuid import UUID
 
 import httpx2
@@ -13,10 +10,10 @@ import pytest
 from graphql import get_introspection_query
 from structlog.testing import capture_logs
 
+from tests.gql.node import JS, node_modules
 from tests.gql.toy import CHANNEL, serving
 
 GRAPHQL = "application/graphql-response+json"
-JS = Path(__file__).parents[1] / "js"
 
 
 def codes(answer):
@@ -405,8 +402,7 @@ async def test_a_client_that_leaves_halfway_disturbs_nobody(http, shop):
 
 @pytest.mark.needs("node")
 async def test_all_audits_of_graphql_http_pass(shop):
-    if not (JS / "node_modules" / "graphql-http").exists():
-        await asyncio.to_thread(subprocess.run, [shutil.which("npm"), "ci"], cwd=JS, check=True, env=dict(os.environ))
+    await node_modules()
     process = await asyncio.create_subprocess_exec("node", "audit.mjs", shop.url, cwd=JS, stdout=subprocess.PIPE)
     output, _ = await process.communicate()
     audits = json.loads(output)
