@@ -1,0 +1,149 @@
+"""Many clients at once on few SKUs: nothing is oversold, nothing is lost, and nobody sees a deadlock."""
+
+import asyncio
+import json
+import os
+import random
+import sys
+from collections import Counter
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from app.kernel.db import Database
+from tests.race.book import differences
+from tests.race.clients import Clients, open_shop
+
+SQL = Path(__file__).parents[2] / "app" / "inventory" / "sql"
+SEED = int(os.environ.get("ORDERWIRE_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
+
+
+async def test_thirty_two_clients_at_random_oversell_nothing_and_see_no_deadlock(database_url: str) -> None:
+    database = Database(database_url)
+    await database.open()
+    shop, book = await open_shop(database)
+    clients = Clients(database, book, seed=SEED)
+
+    await clients.race()
+
+    violations, unlike = await shop.violations(), await differences(shop, book)
+    await database.close()
+    deadlocks = await deadlocks_in(database_url)
+    print(f"\nrace with seed {SEED}: {book.summary()}; retries {dict(clients.retries)}; deadlocks {deadlocks}")
+    assert (book.faults, violations, unlike) == ([], {}, {})
+    assert book.accepted.total() >= book.asked / 5
+    assert book.refused.total() >= book.asked / 5
+    assert book.asked >= 500
+    assert set(book.accepted) == {
+        *("place", "reserve", "extend", "release", "hold", "hold_release", "confirm", "cancel", "adjust", "set_"),
+        "move",
+    }
+    assert deadlocks == 0
+
+
+async def test_without_the_guard_the_same_race_oversells(database_url: str) -> None:
+    """The race would see it: this test fails when the race has become too tame."""
+    database = Database(database_url)
+    await database.open()
+    await take_out_the_guard(database)
+    shop, book = await open_shop(database)
+    clients = Clients(database, book, seed=SEED)
+
+    for _ in range(25):
+        await clients.race(requests=400)
+        if violations := await shop.violations():
+            break
+
+    await database.close()
+    print(f"\nwithout the guard, seed {SEED}, after {book.asked} requests: {violations}; faults {book.faults}")
+    assert "integrity_stock_oversold" in violations
+
+
+async def take_out_the_guard(database: Database) -> None:
+    """Both functions that promise stock, without the condition in their UPDATE, and the CHECK behind it."""
+    guards = {
+        "inventory_allocate": """
+          AND (k_units[i] <= k_held[i]
+               OR on_hand - allocated - reserved - damaged - quality_control
+                  - greatest(safety_stock, k_floor[i]) >= k_units[i] - k_held[i])""",
+        "inventory_reserve": """
+          AND on_hand - allocated - reserved - damaged - quality_control
+              - greatest(safety_stock, balance.floor) >= balance.units""",
+    }
+    for name, guard in guards.items():
+        text = (SQL / f"{name}.sql").read_text()
+        assert text.count(guard) == 1, f"the guard of {name} reads differently now: mend this test"
+        await database.calls.execute(text.replace(guard, ""))
+    await database.calls.execute("ALTER TABLE stock_level DROP CONSTRAINT ck_stock_level_never_oversold")
+
+
+async def deadlocks_in(database_url: str) -> int:
+    """How many PostgreSQL resolved in this database so far; its sessions have told when they are gone."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        while await connection.fetchval(others):
+            await asyncio.sleep(0.05)
+        return int(
+            await connection.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        )
+    finally:
+        await connection.close()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("processes", [1, 4])
+async def test_a_long_race(database_url: str, processes: int) -> None:
+    """Five minutes; with several processes, each with clients of its own."""
+    database = Database(database_url)
+    await database.open()
+    shop, book = await open_shop(database)
+    seconds = float(os.environ.get("ORDERWIRE_TEST_SECONDS", "300"))
+
+    if processes == 1:
+        await Clients(database, book, seed=SEED).race(requests=10_000_000, seconds=seconds)
+        reserved, sold = book.reserved(), book.sold()
+    else:
+        accounts = await asyncio.gather(*(race_in_a_process(database_url, SEED + i, seconds) for i in range(processes)))
+        await Clients(database, book, seed=SEED).expire()
+        reserved, sold = Counter[str](), Counter[str]()
+        for account in accounts:
+            book.faults += account["faults"]
+            book.accepted.update(account["accepted"])
+            book.refused.update(account["refused"])
+            reserved.update(account["reserved"])
+            sold.update(account["sold"])
+            for name in ("on_hand", "damaged", "quality_control"):
+                getattr(book, name).update({tuple(key.split("@")): units for key, units in account[name].items()})
+
+    totals = await shop.one(
+        "SELECT (SELECT sum(allocated) FROM stock_level)"
+        " + (SELECT coalesce(sum(units), 0) FROM backorder_level) AS sold,"
+        " (SELECT sum(reserved) FROM stock_level) AS reserved, (SELECT sum(on_hand) FROM stock_level) AS on_hand,"
+        " (SELECT sum(damaged) FROM stock_level) AS damaged"
+    )
+    violations = await shop.violations()
+    await database.close()
+    print(f"\nlong race with seed {SEED}: {book.summary()}; deadlocks {await deadlocks_in(database_url)}")
+    assert (book.faults, violations) == ([], {})
+    assert tuple(totals) == (sold.total(), reserved.total(), book.on_hand.total(), book.damaged.total())
+
+
+async def race_in_a_process(database_url: str, seed: int, seconds: float) -> dict[str, object]:
+    """What the clients of a process of its own count."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.race.clients",
+        database_url,
+        str(seed),
+        str(seconds),
+        cwd=Path(__file__).parents[2],
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    said, _ = await process.communicate()
+    assert process.returncode == 0
+    account: dict[str, object] = json.loads(said)
+    return account
