@@ -199,9 +199,20 @@ class Reads:
 
 
 async def value_within(connection: AsyncConnection, sql: str, *arguments: object) -> Any:
-    """The single value of one statement in the open transaction of a SQLAlchemy connection, sent by asyncpg."""
+    """The single value of one statement in the open transaction of a SQLAlchemy connection, sent by asyncpg.
+
+    SQLAlchemy's connections take and give JSON as text, so it is written and read here: an argument that is a dict, or
+    a list of dicts, is JSON, and so is a value that comes as text.
+    """
     _count()
     raw = await connection.get_raw_connection()
     driver = raw.driver_connection
     assert isinstance(driver, asyncpg.Connection)
-    return await driver.fetchval(sql, *arguments)
+    value = await driver.fetchval(sql, *(_encode_json(each) if _is_json(each) else each for each in arguments))
+    return orjson.loads(value) if isinstance(value, str) else value
+
+
+def _is_json(argument: object) -> bool:
+    return isinstance(argument, dict) or (
+        isinstance(argument, list) and bool(argument) and isinstance(argument[0], dict)
+    )
