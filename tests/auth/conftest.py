@@ -3,9 +3,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.auth.models import ApiClient, ApiKey
 from app.kernel.clock import FixedClock
-from app.kernel.db import Base, Database
+from app.kernel.db import Database
 from app.kernel.principal import system
 from app.kernel.work import CommandArguments, Runner
 
@@ -28,9 +27,6 @@ class Office:
 async def database(database_url: str) -> AsyncIterator[Database]:
     database = Database(database_url)
     await database.open()
-    async with database.engine.begin() as connection:
-        tables = [ApiClient.__table__, ApiKey.__table__]
-        await connection.run_sync(lambda sync: Base.metadata.create_all(sync, tables=tables, checkfirst=True))
     yield database
     await database.close()
 

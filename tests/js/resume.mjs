@@ -39,7 +39,7 @@ if (kind === 'graphql-ws') {
   const client = createSocketClient({ url: socketUrl, connectionParams: authorization, ...retry });
   client.subscribe({ query, variables }, sink);
 } else if (kind === 'graphql-sse') {
-  const client = createEventsClient({ url, headers: authorization, ...retry });
+  const client = createEventsClient({ url, headers: authorization, retryAttempts: 10, retry: retry.retryWait });
   client.subscribe({ query, variables }, sink);
 } else {
   const options = { url, exchanges: [fetchExchange], fetchOptions: { headers: authorization }, preferGetMethod: false };
