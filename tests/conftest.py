@@ -39,6 +39,7 @@ TOOLS = {
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(tool): node or chromium; skipped by name without it, failed when CI=true")
+    config.addinivalue_line("markers", "alone: wants the machine for itself; `make test` runs it after the others")
     config.addinivalue_line("markers", "long: long random runs, for `make test-long`")
 
 

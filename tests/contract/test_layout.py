@@ -14,7 +14,7 @@ APP = ROOT / "app"
 SPEAKS_GRAPHQL = re.compile(r"app/([a-z_]+/api(/\w+)?\.py|schema\.py|main\.py|gql/.*)")
 PURE = {"rules.py", "states.py", "events.py"}
 DOES_IO = {"asyncpg", "sqlalchemy", "redis", "starlette", "httpx2", "asyncio", "socket", "broadcaster", "uvicorn"}
-NO_AREAS = {"kernel", "live", "gql", "embedded", "commandline", "engine", "adapters"}
+NO_AREAS = {"kernel", "live", "gql", "embedded", "commandline", "imports", "engine", "adapters"}
 
 
 def tracked() -> list[str]:

@@ -8,20 +8,44 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from app.embedded import StoreOptions, Stores
+from app.kernel.migrate import migrate
+
 STUB = Path(__file__).parent / "orderwire_stub.py"
 
 
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder as a first start leaves it: initialised, migrated and stopped."""
+    folder = tmp_path_factory.mktemp("prepared", numbered=True) / "state"
+    stores = Stores(folder, StoreOptions(postgresql={"fsync": "off"}))
+    stores.start()
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(lambda: asyncio.run(migrate(stores.database_url))).result()
+    stores.stop()
+    return folder
+
+
 @pytest.fixture
-def state_dir() -> Iterator[Path]:
-    """A folder that does not exist yet, with a path short enough for sockets."""
+def state_dir(prepared: Path) -> Iterator[Path]:
+    """A used state folder, with a path short enough for sockets."""
     parent = Path(tempfile.mkdtemp(prefix="ow-"))
     parent.chmod(0o755)  # so that another user's children reach what lies within
+    shutil.copytree(prepared, parent / "state")
     yield parent / "state"
     shutil.rmtree(parent)
+
+
+@pytest.fixture
+def blank_state_dir(state_dir: Path) -> Path:
+    """The same before anything was ever started on it: there is no such folder."""
+    shutil.rmtree(state_dir)
+    return state_dir
 
 
 class Command:

@@ -64,7 +64,7 @@ async def test_a_second_signal_does_not_wait_for_requests(orderwire: Orderwire, 
     assert await asyncio.gather(answer, return_exceptions=True) != ["done"]
 
 
-async def test_a_signal_while_it_starts(orderwire: Orderwire, state_dir):
+async def test_a_signal_while_it_starts(orderwire: Orderwire, blank_state_dir):
     for delay in (0.5, 1.0, 1.5):
         command = await orderwire("dev", "--fresh")
         await asyncio.sleep(delay)
@@ -72,7 +72,7 @@ async def test_a_signal_while_it_starts(orderwire: Orderwire, state_dir):
         status, printed = await command.ended()
         assert status in (0, -signal.SIGTERM), printed  # the latter before it could heed signals
         assert "Traceback" not in printed
-        await vanished(state_dir)
+        await vanished(blank_state_dir)
 
 
 async def test_kill_9_takes_the_children_along_and_the_next_start_recovers(orderwire: Orderwire, state_dir):
@@ -121,7 +121,7 @@ async def test_fresh_is_refused_while_one_runs(orderwire: Orderwire):
     assert await get(command.port) == "here"
 
 
-async def test_a_taken_port(orderwire: Orderwire, state_dir):
+async def test_a_taken_port(orderwire: Orderwire, blank_state_dir):
     port = free_port()
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", port)
 
@@ -131,17 +131,17 @@ async def test_a_taken_port(orderwire: Orderwire, state_dir):
         f"orderwire: Port {port} on 127.0.0.1 is taken by another program: "
         "stop that one, or set ORDERWIRE_PORT to a free port (0 takes any)."
     )
-    assert not state_dir.exists()
+    assert not blank_state_dir.exists()
     server.close()
 
 
-async def test_a_foreign_folder(orderwire: Orderwire, state_dir):
-    state_dir.mkdir()
-    (state_dir / "thesis.txt").write_text("years of work")
+async def test_a_foreign_folder(orderwire: Orderwire, blank_state_dir):
+    blank_state_dir.mkdir()
+    (blank_state_dir / "thesis.txt").write_text("years of work")
 
     assert "holds files that are not Orderwire's" in await orderwire.refused("dev", "--fresh")
 
-    assert (state_dir / "thesis.txt").read_text() == "years of work"
+    assert (blank_state_dir / "thesis.txt").read_text() == "years of work"
 
 
 async def test_a_damaged_folder(orderwire: Orderwire, state_dir):
@@ -187,8 +187,9 @@ async def test_serve_without_stores_says_what_to_set(orderwire: Orderwire):
 
 
 @pytest.fixture
-def small_disk(state_dir: Path):
-    """A file system of 150 MB below the state folder's place."""
+def small_disk(blank_state_dir: Path):
+    """A file system of 150 MB in the state folder's place."""
+    state_dir = blank_state_dir
     state_dir.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=150m", "tmpfs", str(state_dir)], check=False)
     if mounted.returncode != 0:

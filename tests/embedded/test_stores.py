@@ -53,12 +53,12 @@ async def ping(stores: Stores) -> bool:
         await client.aclose()
 
 
-async def test_what_is_stored_survives_a_restart(state_dir):
-    with started(state_dir) as stores:
+async def test_what_is_stored_survives_a_restart(blank_state_dir):
+    with started(blank_state_dir) as stores:
         await remember(stores, "first")
         addresses = stores.database_url, stores.redis_url
 
-    with started(state_dir) as stores:
+    with started(blank_state_dir) as stores:
         assert await remembered(stores) == ["first"]
         assert await ping(stores)
         assert (stores.database_url, stores.redis_url) == addresses
@@ -140,11 +140,11 @@ def test_states_are_reported(state_dir):
     assert valkey == ["starting", "ready", "restarting", "ready", "stopped"]
 
 
-async def test_one_store_alone(state_dir):
-    with started(state_dir, programs=frozenset({"valkey"})) as stores:
+async def test_one_store_alone(blank_state_dir):
+    with started(blank_state_dir, programs=frozenset({"valkey"})) as stores:
         assert await ping(stores)
         assert stores.database_url == ""
-        assert not (state_dir / "postgres").exists()
+        assert not (blank_state_dir / "postgres").exists()
 
 
 async def test_a_path_too_long_for_sockets_gets_a_short_folder(state_dir):
@@ -178,22 +178,22 @@ def test_a_second_start_is_refused_and_names_the_first(state_dir):
     assert running(state_dir) is None
 
 
-def test_a_foreign_folder_is_left_alone(state_dir):
-    state_dir.mkdir()
-    (state_dir / "thesis.txt").write_text("years of work")
+def test_a_foreign_folder_is_left_alone(blank_state_dir):
+    blank_state_dir.mkdir()
+    (blank_state_dir / "thesis.txt").write_text("years of work")
 
     for fresh in (False, True):
         with pytest.raises(StateFolderRefused, match="holds files that are not Orderwire's: set ORDERWIRE_STATE_DIR"):
-            Stores(state_dir, StoreOptions(fresh=fresh)).start()
+            Stores(blank_state_dir, StoreOptions(fresh=fresh)).start()
 
-    assert [entry.name for entry in state_dir.iterdir()] == ["thesis.txt"]
+    assert [entry.name for entry in blank_state_dir.iterdir()] == ["thesis.txt"]
 
 
-def test_a_file_in_place_of_the_folder(state_dir):
-    state_dir.write_text("")
+def test_a_file_in_place_of_the_folder(blank_state_dir):
+    blank_state_dir.write_text("")
 
     with pytest.raises(StateFolderRefused, match="is not a folder: set ORDERWIRE_STATE_DIR"):
-        Stores(state_dir).start()
+        Stores(blank_state_dir).start()
 
 
 @pytest.mark.parametrize("harm", ["global/pg_control", "base", "PG_VERSION"])
@@ -221,15 +221,15 @@ def test_another_major_version_is_named(state_dir):
         Stores(state_dir).start()
 
 
-async def test_a_first_start_that_was_interrupted_begins_again(state_dir):
-    with started(state_dir):
+async def test_a_first_start_that_was_interrupted_begins_again(blank_state_dir):
+    with started(blank_state_dir):
         pass
-    (state_dir / "postgres").rename(state_dir / "postgres.draft")  # as a kill during initdb leaves it
+    (blank_state_dir / "postgres").rename(blank_state_dir / "postgres.draft")  # as a kill during initdb leaves it
 
-    with started(state_dir) as stores:
+    with started(blank_state_dir) as stores:
         await remember(stores, "whole")
 
-    assert not (state_dir / "postgres.draft").exists()
+    assert not (blank_state_dir / "postgres.draft").exists()
 
 
 async def test_a_stale_pid_file_whose_number_is_somebody_elses_by_now(state_dir):
