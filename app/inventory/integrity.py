@@ -39,7 +39,7 @@ async def checks(reads: Reads, *, rows: int) -> list[Check]:
         sql = text(
             f"WITH wrong AS MATERIALIZED (SELECT * FROM {name} LIMIT {COUNT_MAX})"  # noqa: S608
             " SELECT (SELECT count(*) FROM wrong) AS violations,"
-            " (SELECT coalesce(jsonb_agg(to_jsonb(shown)), '[]') FROM (SELECT * FROM wrong LIMIT :rows) AS shown) AS rows"
+            " (SELECT coalesce(jsonb_agg(to_jsonb(w)), '[]') FROM (SELECT * FROM wrong LIMIT :rows) AS w) AS rows"
         )
         row = await reads.first(sql, {"rows": rows})
         assert row is not None

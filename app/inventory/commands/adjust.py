@@ -8,8 +8,10 @@ from app.inventory import events
 from app.inventory.models import OWN
 from app.inventory.refusals import StockBelowCommitted, StockCompareFailed
 from app.inventory.states import AdjustmentReason, MovementType, StockState
+from app.kernel import texts
 from app.kernel.errors import NotFound, Refusal, ValidationRefused
 from app.kernel.ids import uuid7
+from app.kernel.texts import spelled
 from app.kernel.work import Result, Work, one_call
 
 FACTS = "SELECT inventory_adjust_facts($1, $2)"
@@ -77,7 +79,7 @@ async def adjust(
 
     Raises NotFound, ValidationRefused, StockBelowCommitted: what is allocated, reserved or set aside cannot go.
     """
-    _check(changes, [abs(change.units) for change in changes])
+    check(changes, [abs(change.units) for change in changes])
     deltas = [_Change(on_hand=change.units) for change in changes]
     return await _write(work, MovementType.ADJUST, "StockAdjusted", changes, deltas, reason, reference)
 
@@ -90,7 +92,7 @@ async def set_(
 
     Raises StockCompareFailed where it is not, and what `adjust` raises.
     """
-    _check(changes, [max(change.units, change.compare_units) for change in changes], least=0)
+    check(changes, [max(change.units, change.compare_units) for change in changes], least=0)
     deltas = [_Change(on_hand=change.units - change.compare_units, compare=change.compare_units) for change in changes]
     return await _write(work, MovementType.SET, "StockSet", changes, deltas, reason, reference)
 
@@ -103,7 +105,7 @@ async def move(
 
     Raises what `adjust` raises.
     """
-    _check(changes, [change.units for change in changes])
+    check(changes, [change.units for change in changes])
     for i, change in enumerate(changes):
         if change.from_state == change.to_state:
             raise ValidationRefused(
@@ -121,7 +123,7 @@ def _gain(change: Shift, state: StockState) -> int:
     return change.units * ((change.to_state == state) - (change.from_state == state))
 
 
-def _check(changes: Sequence[Named], sizes: Sequence[int], *, least: int = 1) -> None:
+def check(changes: Sequence[Named], sizes: Sequence[int], *, least: int = 1) -> None:
     """Shape of the input.  Raises ValidationRefused."""
     if not 1 <= len(changes) <= BALANCES_MAX:
         raise ValidationRefused(
@@ -135,7 +137,9 @@ def _check(changes: Sequence[Named], sizes: Sequence[int], *, least: int = 1) ->
                 f"{change.sku} at {change.location}: units lie between {least} and {UNITS_MAX:,}.",
                 path=[*path, "units"],
             )
-        key = (change.sku, change.location, change.owner or OWN)
+        if change.owner is not None:
+            texts.code(change.owner, [*path, "owner"])
+        key = (spelled(change.sku), spelled(change.location), change.owner or OWN)
         if key in seen:
             raise ValidationRefused(
                 f"{change.sku} at {change.location} is named twice: name each balance once.", path=path
@@ -145,14 +149,14 @@ def _check(changes: Sequence[Named], sizes: Sequence[int], *, least: int = 1) ->
 
 async def keys_of(work: Work, named: Sequence[Named]) -> list[events.StockKey]:
     """The stock keys behind the names.  Raises NotFound, ValidationRefused for SKUs without stock; all at once."""
-    skus = list({one.sku for one in named})
-    locations = list({one.location for one in named})
+    skus = list({spelled(one.sku) for one in named})
+    locations = list({spelled(one.location) for one in named})
     facts: dict[str, Any] = await work.reads.value(FACTS, skus, locations)
     refusals: list[Refusal] = []
     keys: list[events.StockKey] = []
     for i, one in enumerate(named):
         path = ["input", "changes", str(i)]
-        sku, location = facts["skus"].get(one.sku), facts["locations"].get(one.location)
+        sku, location = facts["skus"].get(spelled(one.sku)), facts["locations"].get(spelled(one.location))
         if sku is None:
             refusals.append(NotFound("SKU", one.sku, path=[*path, "sku"]))
         elif not sku["stockTracked"] or sku["bundle"]:
@@ -179,6 +183,8 @@ async def _write(
     reason: AdjustmentReason,
     reference: str | None,
 ) -> Result:
+    if reference is not None:
+        reference = texts.line(reference, ["input", "reference"])
     keys = await keys_of(work, named)
     adjustment_id = uuid7()
     names = {key: (one.sku, one.location) for key, one in zip(keys, named, strict=True)}

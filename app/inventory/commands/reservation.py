@@ -13,6 +13,7 @@ from app.inventory.refusals import ReservationClosed
 from app.inventory.states import ReservationStatus
 from app.kernel.errors import NotFound, ValidationRefused
 from app.kernel.events import Event
+from app.kernel.texts import spelled
 from app.kernel.work import Result, Work, command
 
 LIFETIME_MIN = timedelta(seconds=1)
@@ -75,16 +76,20 @@ _CLOSE = select(
 
 
 async def _lock(work: Work, token: str) -> Any:
-    """The open reservation of a token, locked.  Raises NotFound, ReservationClosed, also before the timer has run."""
+    """The open reservation of a token, locked.
+
+    Raises NotFound, VersionConflict, ReservationClosed, also before the timer has run.
+    """
     found = await work.db.execute(
-        select(Reservation.id, Reservation.status, Reservation.expires_at)
-        .where(Reservation.token == token)
+        select(Reservation.id, Reservation.status, Reservation.expires_at, Reservation.version)
+        .where(Reservation.token == spelled(token))
         .where(reservation_visible(work.principal))
         .with_for_update()
     )
     row = found.one_or_none()
     if row is None:
         raise NotFound("reservation", token, path=["input", "token"])
+    work.expect("reservation", row.version)
     if row.status != ReservationStatus.OPEN or row.expires_at <= work.now:
         status = ReservationStatus.EXPIRED if row.status == ReservationStatus.OPEN else row.status
         raise ReservationClosed(status=status, expires_at=row.expires_at, path=["input", "token"])

@@ -7,9 +7,8 @@ from uuid import UUID
 from sqlalchemy.dialects.postgresql import insert
 
 from app.inventory import events
-from app.inventory.commands.adjust import UNITS_MAX, keys_of
+from app.inventory.commands.adjust import check, keys_of
 from app.inventory.models import StockLevel
-from app.kernel.errors import ValidationRefused
 from app.kernel.events import Event
 from app.kernel.ids import uuid7
 from app.kernel.work import Result, Work, command
@@ -29,12 +28,7 @@ async def safety_stock_set(work: Work, *, changes: Sequence[SafetyStock]) -> Res
 
     Locks: balances by (sku, location, owner).  Raises NotFound, ValidationRefused.
     """
-    for i, change in enumerate(changes):
-        if not 0 <= change.units <= UNITS_MAX:
-            raise ValidationRefused(
-                f"The safety stock of {change.sku} lies between 0 and {UNITS_MAX:,}.",
-                path=["input", "changes", str(i), "units"],
-            )
+    check(changes, [change.units for change in changes], least=0)
     keys = await keys_of(work, changes)
     # Sorted, one statement a balance: the lock order of every other writer of stock.
     for (sku, location, owner), units in sorted(
