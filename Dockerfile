@@ -20,7 +20,6 @@ RUN .venv/bin/python -m compileall -q app migrations
 FROM node:22-bookworm-slim AS web
 WORKDIR /opt/orderwire
 COPY web web
-COPY app app
 RUN npm --prefix web/explorer ci --no-audit --no-fund && npm --prefix web/explorer run build
 
 # --- what runs ---
@@ -34,7 +33,7 @@ ENV PATH=/opt/orderwire/.venv/bin:$PATH \
     ORDERWIRE_PORT=8000
 WORKDIR /opt/orderwire
 COPY --from=build /opt/orderwire /opt/orderwire
-COPY --from=web /opt/orderwire/app/gql/explorer app/gql/explorer
+COPY --from=web /opt/orderwire/app/static app/static
 # A number, not a name: orchestrators see that it is not root.  Nothing below is written to at run time.
 USER 10001:10001
 EXPOSE 8000

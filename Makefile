@@ -37,7 +37,9 @@ bench: $(VENV)/dev.stamp ## measurements, as ratios within one run
 schema: $(VENV)/runtime.stamp ## write graphql/schema.graphql
 	$(BIN)/orderwire schema --output graphql/schema.graphql
 
-web: ## build the explorer; needs Node.js
+web: app/static/explorer/index.html ## build the explorer; needs Node.js
+
+app/static/explorer/index.html: $(shell find web/explorer \( -name node_modules -o -name dist \) -prune -o -type f -print)
 	@command -v npm >/dev/null || { echo "make web needs Node.js 20.19 or newer with npm: install it, then run make web again." >&2; exit 1; }
 	npm --prefix web/explorer ci --no-audit --no-fund
 	npm --prefix web/explorer run build

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from app import schema
+from app import explorer, schema
 from app.gql.execution import Graph
 from app.gql.http import GraphQLHttp
 from app.gql.websocket import GraphQLWebSocket
@@ -36,6 +36,7 @@ def create_app(settings: Settings) -> Starlette:
     routes: list[BaseRoute] = [
         Route("/graphql", GraphQLHttp(house), methods=None),
         WebSocketRoute("/graphql", GraphQLWebSocket(house, init_seconds=settings.socket_init_seconds)),
+        *explorer.routes(settings),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.state.services = services

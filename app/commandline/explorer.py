@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 from app.embedded.privileges import Mode, Privileges
+from app.explorer import being_built
 
 log = logging.getLogger("orderwire.explorer")
 
@@ -22,16 +23,16 @@ async def build(state_dir: Path) -> None:
     command = rights.command([shutil.which("make") or "make", "-C", str(CHECKOUT), "web"], death_signal=signal.SIGTERM)
     log_file = state_dir / "log" / "web.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
-    with log_file.open("wb") as output:
+    with log_file.open("wb") as output, being_built(state_dir):
         process = await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
-    try:
-        status = await process.wait()
-    except asyncio.CancelledError:
-        os.killpg(process.pid, signal.SIGTERM)
-        await process.wait()
-        raise
+        try:
+            status = await process.wait()
+        except asyncio.CancelledError:
+            os.killpg(process.pid, signal.SIGTERM)
+            await process.wait()
+            raise
     if status == 0:
         log.info("the explorer is built")
     else:
