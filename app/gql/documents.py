@@ -234,7 +234,7 @@ class Documents:
         # Weighed before it is validated: some rules take time quadratic in the number of fields.
         weighed = self._weigh(ast)
         if errors := validate(self.schema, ast, self._rules, max_errors=ERRORS_MAX):
-            raise Refused([_coded(error, "GRAPHQL_VALIDATION_FAILED") for error in errors])
+            raise Refused([_coded(error, "GRAPHQL_VALIDATION_FAILED") for error in errors[:ERRORS_MAX]])
         sha256 = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         document = Document(text, sha256, ast)
         fragments = _fragments(ast)
