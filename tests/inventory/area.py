@@ -98,7 +98,8 @@ class Desk:
         document = (
             f"mutation M($input: {name}Input!, $key: String!, $dryRun: Boolean{', $version: Int' if versioned else ''})"
             f" {{ {mutation}(input: $input, idempotencyKey: $key, dryRun: $dryRun"
-            f"{', expectedVersion: $version' if versioned else ''}) {{ {selection} userErrors {{ __typename code message path"
+            f"{', expectedVersion: $version' if versioned else ''}) {{ {selection}"
+            " userErrors { __typename code message path"
             " ... on InsufficientStock { sku requested available byLocation { location units } nextAvailableAt }"
             " ... on StockCompareFailed { sku location expected actual }"
             " ... on StockBelowCommitted { sku location onHand committed available }"

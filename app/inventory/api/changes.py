@@ -13,21 +13,12 @@ from app.gql.mutations import mutation
 from app.gql.nodes import Info
 from app.gql.scopes import ANYONE, scoped
 from app.gql.upserts import user_errors
-from app.gql.where import described
 from app.inventory import commands, queries
+from app.inventory.api.enums import AdjustmentReason, StockState
 from app.inventory.api.types import Reservation, StockLevel
 from app.inventory.commands.adjust import Delta, Figure, Shift
 from app.inventory.commands.safety_stock import SafetyStock
-from app.inventory.states import AdjustmentReason, StockState
 from app.kernel.work import CommandArguments
-
-described(
-    StockState,
-    "Where a unit on hand stands. Orders and reservations move units by themselves; these you may move by hand.",
-    AVAILABLE="Promised to nobody and fit for sale.",
-    DAMAGED="Unfit for sale.",
-    QUALITY_CONTROL="Waits to be inspected.",
-)
 
 _SKU = "The SKU's code."
 _LOCATION = "The location's code."

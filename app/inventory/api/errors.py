@@ -9,7 +9,7 @@ import strawberry
 from app.gql.errors import UserError, user_error
 from app.gql.scopes import ANYONE, scoped
 from app.inventory import refusals
-from app.inventory.states import ReservationStatus
+from app.inventory.api.enums import ReservationStatus
 
 
 @scoped(ANYONE)

@@ -39,9 +39,9 @@ from app.gql.where import (
     neither,
 )
 from app.inventory import integrity, queries
+from app.inventory.api.enums import AdjustmentReason, MovementType
 from app.inventory.api.pages import page_within
 from app.inventory.api.types import Reservation, StockLevel, StockMovement, key_bytes, stock_key
-from app.inventory.states import AdjustmentReason, MovementType
 from app.kernel.errors import ValidationRefused
 from app.kernel.filters import LIST_MAX, And, Filter, OneOf
 from app.kernel.texts import spelled

@@ -16,56 +16,11 @@ from app.gql.context import Context
 from app.gql.nodes import Info, Node, global_id, node_type
 from app.gql.scalars import Long
 from app.gql.scopes import needs, scoped
-from app.gql.where import described
 from app.inventory import queries
+from app.inventory.api.enums import AdjustmentReason, AllocationStatus, MovementType, ReservationStatus
 from app.inventory.api.pages import page_within
 from app.inventory.queries import StockKey
-from app.inventory.states import AdjustmentReason, AllocationStatus, MovementType, ReservationStatus
 from app.network.api import Channel, Location
-
-described(
-    MovementType,
-    "What an entry of the stock ledger stands for.",
-    name="StockMovementType",
-    ADJUST="Units were added or taken away by hand.",
-    SET="Units on hand were set to a figure.",
-    MOVE="Units went from one state to another.",
-    RESERVE="Units were held for a checkout.",
-    RELEASE="A reservation was given back.",
-    EXPIRE="A reservation's time was over.",
-    ALLOCATE="Units were pinned to an order, from stock or from its reservation.",
-    DEALLOCATE="An order gave units back.",
-)
-described(
-    AdjustmentReason,
-    "Why stock was changed by hand.",
-    name="StockAdjustmentReason",
-    RECEIVED="Goods came in.",
-    COUNTED="A count found another figure.",
-    DAMAGED="Units were damaged.",
-    LOST="Units cannot be found.",
-    FOUND="Units turned up.",
-    WRITTEN_OFF="Units were thrown away.",
-    RETURNED="Units came back from a customer.",
-    OPENING_BALANCE="The first figure, when Orderwire took over.",
-    CORRECTION="An earlier change was wrong.",
-    OTHER="None of these: say more in the reference.",
-)
-described(
-    ReservationStatus,
-    "What became of a reservation.",
-    OPEN="It holds its units until `expiresAt`.",
-    CONSUMED="An order used it.",
-    RELEASED="It was given back.",
-    EXPIRED="Its time was over.",
-)
-described(
-    AllocationStatus,
-    "What became of units pinned to an order.",
-    OPEN="They wait to be shipped.",
-    CONSUMED="They have been shipped.",
-    RELEASED="They were given back.",
-)
 
 
 def key_bytes(key: StockKey) -> bytes:

@@ -1,0 +1,7 @@
+"""How clients ask what can be promised."""
+
+from app.sourcing.api.changes import SourcingMutation
+from app.sourcing.api.lists import SourcingQuery
+from app.sourcing.api.streams import SourcingSubscription
+
+__all__ = ["SourcingMutation", "SourcingQuery", "SourcingSubscription"]
