@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from app import explorer, schema
 from app.gql.execution import Graph
 from app.gql.http import GraphQLHttp
 from app.gql.websocket import GraphQLWebSocket
+from app.kernel.access_log import RequestLog
 from app.kernel.settings import Settings
 from app.wiring import Services
+
+# What our own clients send: beside the package in a checkout and an image, inside it in a wheel.
+_BESIDE = Path(__file__).parents[1] / "graphql"
+OPERATIONS = (_BESIDE if _BESIDE.is_dir() else Path(__file__).parent / "graphql") / "operations"
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -23,7 +30,14 @@ def create_app(settings: Settings) -> Starlette:
     does not say who may read it.
     """
     services = Services(settings)
-    house = services.house(Graph(schema.build(), timeout=settings.execution_seconds_max))
+    graph = Graph(
+        schema.build(),
+        timeout=settings.execution_seconds_max,
+        tokens_max=settings.document_tokens_max,
+        introspection=settings.introspection,
+    )
+    graph.documents.trust_folder(OPERATIONS)
+    house = services.house(graph)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -36,9 +50,10 @@ def create_app(settings: Settings) -> Starlette:
     routes: list[BaseRoute] = [
         Route("/graphql", GraphQLHttp(house), methods=None),
         WebSocketRoute("/graphql", GraphQLWebSocket(house, init_seconds=settings.socket_init_seconds)),
+        *services.health.routes(),
         *explorer.routes(settings),
     ]
-    app = Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(RequestLog, telemetry=services.telemetry)])
     app.state.services = services
-    app.state.before_exit = [services.hub.drain]
+    app.state.before_exit = [services.health.drain, services.hub.drain]
     return app

@@ -29,7 +29,13 @@ class Query(
     " `userErrors` where it was refused; then nothing has changed."
 )
 class Mutation(
-    OrdersMutation, SourcingMutation, InventoryMutation, CatalogMutation, CustomersMutation, NetworkMutation, AuthMutation
+    OrdersMutation,
+    SourcingMutation,
+    InventoryMutation,
+    CatalogMutation,
+    CustomersMutation,
+    NetworkMutation,
+    AuthMutation,
 ):
     pass
 

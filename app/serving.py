@@ -18,6 +18,8 @@ log = logging.getLogger("orderwire.serving")
 
 HURRIED_SECONDS_MAX = 2.0
 
+LINGER_SECONDS = 10.0
+
 # Lets go of something within so many seconds, such as open sockets in small batches.
 BeforeExit = Callable[[float], Awaitable[None]]
 
@@ -31,6 +33,11 @@ class StalledPeersAborted(WebSocketsSansIOProtocol):
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
         self.transport.abort()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """A peer that reads nothing would keep a closed socket open as well."""
+        super().on_task_complete(task)
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
 
 class DrainingServer(uvicorn.Server):

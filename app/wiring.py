@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
+from app import figures
 from app.auth import handlers as auth
 from app.auth.authenticator import Authenticator
 from app.auth.keys import environment_name
@@ -15,11 +16,14 @@ from app.gql.context import Context
 from app.gql.door import House
 from app.gql.execution import Graph
 from app.gql.streams import Streams
+from app.health import Health
+from app.kernel import access_log
 from app.kernel.clock import Clock, SystemClock
 from app.kernel.db import Database, Reads
 from app.kernel.ids import uuid7
 from app.kernel.settings import Settings
 from app.kernel.signing import Signer
+from app.kernel.telemetry import Telemetry
 from app.kernel.work import Runner
 from app.live.cursor import Cursors
 from app.live.hub import Hub
@@ -43,8 +47,10 @@ class Services:
             call_pool=settings.call_pool_size,
             statement_timeout_ms=round(settings.statement_timeout_seconds * 1000),
         )
+        self.telemetry = Telemetry()
+        self.telemetry.watch_database(self.database)
         self.nudger = Nudger(settings.redis_url)
-        self.runner = Runner(self.database, self.clock, self.nudger.nudge)
+        self.runner = Runner(self.database, self.clock, self.nudger.nudge, watching=self.telemetry)
         self.cursors = Cursors(self.signer)
         self.hub = Hub(settings.database_url, settings.redis_url, cursors=self.cursors, clock=self.clock)
         self.streams = Streams(self.hub.sockets)
@@ -54,6 +60,8 @@ class Services:
         )
         self.recent_orders = RecentOrders()
         self.origins = Origins(self.database)
+        self.health = Health(self.database, self.telemetry, self.hub)
+        figures.of_hub(self.telemetry, self.hub, self.streams)
         self._watching: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -69,15 +77,19 @@ class Services:
         await self.hub.disconnect()
         await self.nudger.close()
         await self.database.close()
+        await self.telemetry.close()
 
     def context(self, caller: Caller) -> Context:
         """A fresh context for one operation, or one event of a subscription."""
+        request = access_log.current()
+        if request is not None:
+            request.principal = caller.principal.id
         return Context(
             principal=caller.principal,
             reads=Reads(self.database, caller.principal, self.clock),
             runner=self.runner,
             services=self,
-            request_id=str(uuid7()),
+            request_id=request.request_id if request is not None else str(uuid7()),
             look_again=lambda: self.authenticator.look_again(caller),
         )
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+from app import figures
+from app.health import Health
+from app.jobs import run_timers
 from app.kernel.clock import SystemClock
 from app.kernel.db import Database
 from app.kernel.settings import Settings
+from app.kernel.telemetry import Telemetry
 from app.live.relay import Relay
 
 
@@ -16,15 +20,22 @@ class Worker:
     def __init__(self, settings: Settings) -> None:
         assert settings.database_url is not None, "the stores are found or started before this"
         assert settings.redis_url is not None, "the stores are found or started before this"
+        self._settings = settings
         self._clock = SystemClock()
         self._database = Database(settings.database_url, read_pool=2, call_pool=2)
+        self._telemetry = Telemetry()
+        self._telemetry.watch_database(self._database)
         self._relay = Relay(settings.database_url, settings.redis_url, self._clock)
+        figures.of_relay(self._telemetry, self._relay.stats)
+        self._health = Health(self._database, self._telemetry)
 
     async def run(self) -> None:
         """Work until cancelled."""
         await self._database.open()
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with self._health.served(self._settings), asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._relay.run())
+                tasks.create_task(run_timers(self._database, self._clock, self._settings, self._telemetry))
         finally:
             await self._database.close()
+            await self._telemetry.close()

@@ -23,6 +23,7 @@ from app.gql.faults import Mistake
 from app.gql.negotiation import Media, accepted, require_json
 from app.gql.payload import BODY_BYTES_MAX, GraphQLRequest, decode, request_of
 from app.gql.scalars import parse_cursor
+from app.kernel import access_log
 from app.kernel.errors import Unauthenticated
 from app.kernel.ids import uuid7
 
@@ -86,6 +87,8 @@ class GraphQLHttp:
     ) -> None:
         caller = await self._caller(headers)
         operation = self._house.graph.operation(request)
+        if (logged := access_log.current()) is not None:
+            logged.operation, logged.kind = operation.name, operation.type.value
         if scope["method"] == "GET" and operation.type is OperationType.MUTATION:
             raise Mistake(405, "Mutations are sent by POST.", "METHOD_NOT_ALLOWED", allow="POST")
         cost = self._house.graph.admit(operation, request.variables, caller.principal)

@@ -119,7 +119,7 @@ class _Watch:
         self._context = info.context
         self.ids = None
         if ids is not None:
-            self.ids = list(dict.fromkeys(uuid_of(id, "Order", ["ids", str(i)]) for i, id in enumerate(ids)))
+            self.ids = list(dict.fromkeys(uuid_of(each, "Order", ["ids", str(i)]) for i, each in enumerate(ids)))
         self.where: Filter | None = as_filter(where)
 
     async def check(self) -> None:
