@@ -50,9 +50,9 @@ class SourcingSubscription:
     @strawberry.subscription(
         metadata=needs("availability:read"),
         description="What a channel can promise of these lines together: first as it is, then again whenever it"
-        " changes, at most ten times a second, because others buy, stock arrives, reservations end, or catalog and channel"
-        " change. Nothing is sent while nothing changes. With `after`, the first item comes with the first change since"
-        " that cursor.",
+        " changes, at most ten times a second, because others buy, stock arrives, reservations end, or catalog"
+        " and channel change. Nothing is sent while nothing changes. With `after`, the first item comes"
+        " with the first change since that cursor.",
     )
     async def availability_changes(
         self,
