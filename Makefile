@@ -79,7 +79,7 @@ $(VENV)/dev.stamp: requirements/dev.txt $(UV)
 	@touch $@
 
 define install
-VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes --python $(BIN)/python $(1) \
+VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python $(1) \
   && .ci/link $(VENV)
 endef
 
