@@ -36,7 +36,9 @@ def import_(
     kind: Annotated[Kind, typer.Argument(help="What the file holds.")],
     file: Annotated[Path, typer.Argument(help="The file; may be compressed by gzip or xz.")],
     format: Annotated[Format, typer.Option(help="How the file says it.")] = Format.ORDERWIRE_CSV,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would become of each row; change nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would become of each row; change nothing.")
+    ] = False,
     channel: Annotated[str | None, typer.Option(help="Code of the channel, where the file names none.")] = None,
     rejects: Annotated[
         Path | None, typer.Option(help="Where rows that are not loaded go; by default FILE.KIND.rejects.csv, here.")
@@ -73,12 +75,15 @@ def import_(
 
 
 @asynccontextmanager
-async def connected(concurrency: int) -> AsyncIterator[Database]:
-    """The database of the settings, or that of the running `orderwire dev`, or one started for as long as this lasts."""
+async def connected(concurrency: int, *, hurried: bool = True) -> AsyncIterator[Database]:
+    """The database of the settings, or that of a running `orderwire dev`, or one that is started for this alone.
+
+    hurried  its commits do not wait for the disk
+    """
     async with reached(Settings()) as settings:
         assert settings.database_url is not None
         await migrate(settings.database_url)
-        database = run.database_for(settings.database_url, concurrency)
+        database = run.database_for(settings.database_url, concurrency, hurried=hurried)
         await database.open()
         try:
             yield database

@@ -51,7 +51,7 @@ class File:
         if begin.startswith(_GZIP):
             plain = cast(BinaryIO, gzip.GzipFile(fileobj=self._raw))
         elif begin.startswith(_XZ):
-            plain = cast(BinaryIO, lzma.LZMAFile(self._raw))
+            plain = cast(BinaryIO, lzma.LZMAFile(self._raw))  # noqa: SIM115 (closed with the text around it)
         elif begin.startswith(_UTF_16):
             raise OperatorProblem(
                 f"{self.path} is UTF-16, and UTF-8 is wanted: convert it with"
@@ -61,7 +61,9 @@ class File:
         try:
             return TextIOWrapper(plain, encoding=encoding, newline="")
         except LookupError:
-            raise OperatorProblem(f"There is no encoding {self.encoding!r}: name one such as utf-8 or latin-1.") from None
+            raise OperatorProblem(
+                f"There is no encoding {self.encoding!r}: name one such as utf-8 or latin-1."
+            ) from None
 
     @property
     def position(self) -> int:
@@ -99,7 +101,7 @@ class File:
         names = ", ".join(missing)
         columns = f"column{'s' if len(missing) > 1 else ''}"
         if len(self.header) == 1 and any(sign in self.header[0] for sign in ";\t|"):
-            return f"{self.path} has no {columns} {names}: its cells are not separated by commas; save it as CSV with commas."
+            return f"{self.path} has no {columns} {names}: its cells are not separated by commas, save it so."
         shown = ", ".join(self.header[:20])
         return f"{self.path} has no {columns} {names}; it has: {shown}. Check the format you named with --format."
 
@@ -131,7 +133,7 @@ class File:
             ) from None
         except csv.Error as problem:
             raise OperatorProblem(
-                f"{self.path} is no CSV after line {self._line}: {problem}. Look for a quotation mark that is not closed."
+                f"{self.path} is no CSV after line {self._line}: {problem}. Look for a quotation mark left open."
             ) from None
         except (OSError, EOFError, lzma.LZMAError) as problem:
             raise OperatorProblem(f"{self.path} is damaged or cut short after line {self._line}: {problem}.") from None

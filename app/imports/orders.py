@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from uuid import UUID
 
-from app.imports.items import Change, Entry, Item, Kept, Outcome
+from app.imports.items import Entry, Item, Kept, Outcome
 from app.imports.loading import Load
 from app.imports.stock import take
-from app.kernel.errors import IdempotencyKeyReused, NotFound, Refusal
+from app.kernel.errors import IdempotencyKeyReused, Refusal
 from app.network.queries import channels_by_code
 from app.orders import commands as orders
 from app.orders.queries import sizes_by_external_ref
@@ -41,15 +41,12 @@ async def _feed(load: Load, entries: Iterator[Entry], queue: asyncio.Queue[Item 
     while chunk := list(islice(items, LOOKED_UP_AT_ONCE)):
         existing = await _existing(load, channels, chunk)
         for item in chunk:
-            size = existing.get((item.what.channel, item.what.external_ref or "")) if _is_order(item) else None
-            if size is not None:
-                _compare(load, item, size)
+            order = item.what
+            there = existing.get((order.channel, order.external_ref or "")) if isinstance(order, OrderRequest) else None
+            if there is not None:
+                _compare(load, item, there)
             elif not load.stop.is_set():
                 await queue.put(item)
-
-
-def _is_order(item: Item) -> bool:
-    return isinstance(item.what, OrderRequest)
 
 
 async def _work(load: Load, queue: asyncio.Queue[Item | None]) -> None:
@@ -85,14 +82,12 @@ def _compare(load: Load, item: Item, there: Size) -> None:
     else:
         reason = (
             f"Order {order.external_ref} exists with {there[0]} lines and {there[1]} units, and here it has {here[0]}"
-            f" lines and {here[1]} units: its lines must lie together in the file, and an order is not changed by import."
+            f" lines and {here[1]} units: lines of an order must lie together, and an import never changes an order."
         )
         load.keep(Kept(item.rows, reason))
 
 
-async def _existing(
-    load: Load, channels: dict[str, UUID | None], items: Sequence[Item]
-) -> dict[tuple[str, str], Size]:
+async def _existing(load: Load, channels: dict[str, UUID | None], items: Sequence[Item]) -> dict[tuple[str, str], Size]:
     """The orders that are there already, by channel and external reference.
 
     channels  ids found so far, by code

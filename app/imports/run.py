@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import text
+
 from app.imports import formats, orders, stock, upserts
 from app.imports.files import File
 from app.imports.formats import online_retail
@@ -38,9 +40,26 @@ class Options:
 Moved = Callable[[File, Summary], None]
 
 
-def database_for(url: str, concurrency: int) -> Database:
-    """A database with as many connections for writing as there are workers."""
-    return Database(url, read_pool=concurrency + 2, call_pool=concurrency, statement_timeout_ms=STATEMENT_TIMEOUT_MS)
+def database_for(url: str, concurrency: int, *, hurried: bool = True) -> Database:
+    """A database with as many connections for writing as there are workers.
+
+    hurried  commits do not wait for the disk, so that rows of SKUs in demand are locked for a shorter time. A crash of
+             the server may lose the last of them, never a part of one; running the import again adds them.
+    """
+    return Database(
+        url,
+        read_pool=concurrency + 2,
+        call_pool=concurrency,
+        statement_timeout_ms=STATEMENT_TIMEOUT_MS,
+        session={"synchronous_commit": "off"} if hurried else None,
+    )
+
+
+async def flush(database: Database) -> None:
+    """Wait until all that was committed is on disk: by an empty record whose commit does wait, behind all others."""
+    async with database.transaction() as db:
+        await db.execute(text("SET LOCAL synchronous_commit = on"))
+        await db.execute(text("SELECT pg_logical_emit_message(true, 'orderwire', 'import')"))
 
 
 async def run(options: Options, database: Database, stop: asyncio.Event, moved: Moved = lambda *_: None) -> Summary:
@@ -62,8 +81,11 @@ async def run(options: Options, database: Database, stop: asyncio.Event, moved: 
         channel = await _channel(load, options)
         entries = read(file, Target(channel, await _sites(load, options, channel)))
         await _load(load, options, channel, entries)
+        await flush(database)
     except* Unavailable:
-        raise OperatorProblem("The database cannot be reached. Run the import again: it adds what is missing.") from None
+        raise OperatorProblem(
+            "The database cannot be reached. Run the import again: it adds what is missing."
+        ) from None
     finally:
         summary.interrupted = stop.is_set()
         summary.rejects = rejects.written
@@ -96,7 +118,9 @@ async def _channel(load: Load, options: Options) -> str | None:
     elif options.format is Format.ONLINE_RETAIL:
         code = code or online_retail.CHANNEL["code"]
     if options.format is Format.SHOPIFY_CSV and code is None:
-        raise OperatorProblem("A Shopify file does not name a channel: name the one these orders belong to with --channel.")
+        raise OperatorProblem(
+            "A Shopify file does not name a channel: name the one these orders belong to with --channel."
+        )
     if code is not None and not load.dry_run and not await channels_by_code(load.reads, [code]):
         hint = " Import the locations first, which creates it." if options.format is Format.ONLINE_RETAIL else ""
         raise OperatorProblem(f"There is no channel {code!r} (codes are case-sensitive).{hint}")

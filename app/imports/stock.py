@@ -167,7 +167,9 @@ async def take(load: Load, item: Item) -> None:
         if sku is None:
             load.reject(item, NotFound("SKU", change.sku))
             return
-        if any(row[2] == change.reference for row in await recorded_references(load.reads, [sku.id], [change.reference])):
+        if any(
+            row[2] == change.reference for row in await recorded_references(load.reads, [sku.id], [change.reference])
+        ):
             load.count(item, Outcome.EXISTING)
             return
         try:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-
 from app.imports.items import Change, Format, Item, Kept, Kind, Outcome
 from app.kernel.operator import OperatorProblem
 
@@ -130,5 +129,3 @@ class Rejects:
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
-
-

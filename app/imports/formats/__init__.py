@@ -9,7 +9,6 @@ from app.imports.formats import online_retail, online_retail_stock, orderwire, s
 from app.imports.items import Entry, Format, Kind, Target
 from app.kernel.operator import OperatorProblem
 
-
 Read = Callable[[File, Target], Iterator[Entry]]
 
 READERS: Mapping[tuple[Format, Kind], Read] = {

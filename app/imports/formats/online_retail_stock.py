@@ -57,9 +57,7 @@ def stock(file: File, target: Target) -> Iterator[Entry]:
             yield Item([row], what, units)
 
 
-def spread(
-    code: str, gone: int, sold: Counter[str | None], sites: Sequence[Site]
-) -> list[tuple[str, int]]:
+def spread(code: str, gone: int, sold: Counter[str | None], sites: Sequence[Site]) -> list[tuple[str, int]]:
     """Where a SKU's units lie at the start.
 
     gone  units sold and written off;  sold  units by country
