@@ -23,6 +23,7 @@ from app.imports.run import Moved, Options
 from app.imports.summary import Summary
 from app.kernel.db import Database
 from app.kernel.migrate import migrate
+from app.kernel.operator import OperatorProblem
 from app.kernel.settings import Settings
 
 app = typer.Typer(help="Load SKUs, locations, customers, stock or orders from a file.")
@@ -70,6 +71,8 @@ def import_(
         typer.echo(json.dumps(summary.as_dict(), indent=2))
     else:
         _print(summary)
+    if summary.problem is not None:
+        raise OperatorProblem(summary.problem)
     if summary.interrupted:
         raise typer.Exit(INTERRUPTED)
 

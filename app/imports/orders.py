@@ -11,6 +11,7 @@ from app.imports.items import Entry, Item, Kept, Outcome
 from app.imports.loading import Load
 from app.imports.stock import take
 from app.kernel.errors import IdempotencyKeyReused, Refusal
+from app.kernel.operator import OperatorProblem
 from app.network.queries import channels_by_code
 from app.orders import commands as orders
 from app.orders.queries import sizes_by_external_ref
@@ -27,12 +28,21 @@ Size = tuple[int, int]
 async def load_orders(load: Load, entries: Iterator[Entry], concurrency: int = CONCURRENCY) -> None:
     """Place the entries' orders; those whose external reference is there already are left alone."""
     queue: asyncio.Queue[Item | None] = asyncio.Queue(maxsize=LOOKED_UP_AT_ONCE)
-    async with asyncio.TaskGroup() as group:
-        for _ in range(concurrency):
-            group.create_task(_work(load, queue))
-        await _feed(load, entries, queue)
-        for _ in range(concurrency):
-            await queue.put(None)
+    problem: OperatorProblem | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(concurrency):
+                group.create_task(_work(load, queue))
+            try:
+                await _feed(load, entries, queue)
+            except OperatorProblem as bad:  # what was read before the bad place in the file is placed
+                problem = bad
+            for _ in range(concurrency):
+                await queue.put(None)
+    except ExceptionGroup as several:
+        raise several.exceptions[0] from None
+    if problem is not None:
+        raise problem
 
 
 async def _feed(load: Load, entries: Iterator[Entry], queue: asyncio.Queue[Item | None]) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from app.imports import formats, orders, stock, upserts
 from app.imports.files import File
@@ -63,7 +65,7 @@ async def flush(database: Database) -> None:
 
 
 async def run(options: Options, database: Database, stop: asyncio.Event, moved: Moved = lambda *_: None) -> Summary:
-    """Load a file.  Raises OperatorProblem where it cannot be read; what was loaded by then stays."""
+    """Load a file; the summary names a problem that ended it early.  Raises OperatorProblem where nothing was read."""
     read = formats.reader(options.format, options.kind)
     summary = Summary(options.kind, options.format, str(options.path), options.dry_run)
     rejects = Rejects(options.rejects or Path(f"{options.path.name}.{options.kind}.rejects.csv"))
@@ -82,10 +84,12 @@ async def run(options: Options, database: Database, stop: asyncio.Event, moved: 
         entries = read(file, Target(channel, await _sites(load, options, channel)))
         await _load(load, options, channel, entries)
         await flush(database)
-    except* Unavailable:
-        raise OperatorProblem(
-            "The database cannot be reached. Run the import again: it adds what is missing."
-        ) from None
+    except (Unavailable, OSError, asyncpg.PostgresError, DBAPIError) as problem:
+        summary.problem = f"The database cannot go on: {problem} Run the import again: it adds what is missing."
+    except OperatorProblem as problem:
+        if not summary.rows:
+            raise
+        summary.problem = str(problem)
     finally:
         summary.interrupted = stop.is_set()
         summary.rejects = rejects.written

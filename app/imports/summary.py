@@ -26,13 +26,17 @@ class Tally:
 
 @dataclass
 class Summary:
-    """counts  by what was loaded and what became of it;  reasons  why rows were not loaded, with how many rows"""
+    """counts  by what was loaded and what became of it;  reasons  why rows were not loaded, with how many rows
+
+    problem  what ended the import before its file did
+    """
 
     kind: Kind
     format: Format
     file: str
     dry_run: bool = False
     interrupted: bool = False
+    problem: str | None = None
     counts: dict[str, dict[Outcome, Tally]] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
     rejects: Path | None = None
@@ -75,6 +79,7 @@ class Summary:
             "file": self.file,
             "dryRun": self.dry_run,
             "interrupted": self.interrupted,
+            "problem": self.problem,
             "seconds": round(self.seconds, 3),
             "rows": self.rows,
             "rowsPerSecond": round(self.rows_per_second, 1),

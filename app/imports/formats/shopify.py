@@ -208,7 +208,7 @@ def _address(head: Given, kind: str) -> AddressRequest | None:
         country=country,
         name=head.get(f"{kind} Name"),
         company=head.get(f"{kind} Company"),
-        lines=lines or ([street] if street else []),
+        lines=[part for line in lines or [street or ""] for part in line.splitlines() if part.strip()],
         city=head.get(f"{kind} City"),
         region=head.get(f"{kind} Province"),
         postcode=(head.get(f"{kind} Zip") or "").lstrip("'") or None,
