@@ -68,8 +68,12 @@ def plan(demand: Mapping[str, int], candidates: Sequence[Candidate], stock: Stoc
     demand  units by SKU, positive
     """
     nearest = sorted(candidates, key=lambda c: (c.distance_km, c.priority, c.code))
-    held = [(c, stock[c.location]) for c in nearest if c.location in stock]
-    reachable = {sku: min(units, sum(units_at.get(sku, 0) for _, units_at in held)) for sku, units in demand.items()}
+    held = [(c, _of_interest(stock[c.location], demand)) for c in nearest if c.location in stock]
+    total = dict.fromkeys(demand, 0)
+    for _, units_at in held:
+        for sku, units in units_at.items():
+            total[sku] += units
+    reachable = {sku: min(units, total[sku]) for sku, units in demand.items()}
     wanted = {sku: units for sku, units in reachable.items() if units}
     chosen = _fewest(wanted, held)
     picks = tuple(pick for sku, units in wanted.items() for pick in _fill(sku, units, chosen))
@@ -77,23 +81,54 @@ def plan(demand: Mapping[str, int], candidates: Sequence[Candidate], stock: Stoc
     return Plan(picks, missing)
 
 
+def _of_interest(units_at: Mapping[str, int], demand: Mapping[str, int]) -> dict[str, int]:
+    if len(units_at) <= len(demand):
+        return {sku: units for sku, units in units_at.items() if units and sku in demand}
+    return {sku: units for sku in demand if (units := units_at.get(sku, 0))}
+
+
 _Held = tuple[Candidate, Mapping[str, int]]
+# A location with two sets of SKUs as bits: those it covers alone, and those it holds any of.
+_Masked = tuple[_Held, int, int]
 
 
 def _fewest(wanted: Mapping[str, int], held: Sequence[_Held]) -> list[_Held]:
     """The smallest set of locations that together cover all that is wanted, nearest in sum among equals."""
     if not wanted:
         return []
-    useful = [h for h in held if any(sku in h[1] for sku in wanted)]
-    # The scarcest SKU first: most sets fail on it.
-    skus = sorted(wanted, key=lambda sku: sum(sku in units_at for _, units_at in useful))
-    for size, checks in _exact_sizes(len(useful), len(skus)):
+    useful = [h for h in held if any(sku in wanted for sku in h[1])]
+    masked = _masked(wanted, useful)
+    for size, checks in _exact_sizes(len(useful), len(wanted)):
         if checks > EXACT_CHECKS_MAX:
             break
-        covering = [list(s) for s in combinations(useful, size) if _covers(s, wanted, skus)]
+        covering = [[h for h, _, _ in s] for s in combinations(masked, size) if _covers_all(s, wanted)]
         if covering:
             return min(covering, key=_remoteness)
     return _greedily(wanted, useful)
+
+
+def _masked(wanted: Mapping[str, int], held: Sequence[_Held]) -> list[_Masked]:
+    bits = {sku: 1 << place for place, sku in enumerate(wanted)}
+    return [
+        (
+            h,
+            sum(bits[sku] for sku, units in h[1].items() if sku in wanted and units >= wanted[sku]),
+            sum(bits[sku] for sku in h[1] if sku in wanted),
+        )
+        for h in held
+    ]
+
+
+def _covers_all(chosen: Sequence[_Masked], wanted: Mapping[str, int]) -> bool:
+    """Whether these locations cover everything; the bits settle nearly all cases, the sums the others."""
+    everything = (1 << len(wanted)) - 1
+    alone = together = 0
+    for _, covered, some in chosen:
+        alone |= covered
+        together |= some
+    if alone == everything or together != everything:
+        return alone == everything
+    return _covers([h for h, _, _ in chosen], wanted)
 
 
 def _exact_sizes(locations: int, skus: int) -> Iterator[tuple[int, int]]:
@@ -104,8 +139,8 @@ def _exact_sizes(locations: int, skus: int) -> Iterator[tuple[int, int]]:
         yield size, (sets * skus if size > 1 else 0)
 
 
-def _covers(chosen: Sequence[_Held], wanted: Mapping[str, int], skus: Sequence[str]) -> bool:
-    return all(sum(units_at.get(sku, 0) for _, units_at in chosen) >= wanted[sku] for sku in skus)
+def _covers(chosen: Sequence[_Held], wanted: Mapping[str, int]) -> bool:
+    return all(sum(units_at.get(sku, 0) for _, units_at in chosen) >= units for sku, units in wanted.items())
 
 
 def _remoteness(chosen: Sequence[_Held]) -> tuple[float, int]:
@@ -116,14 +151,13 @@ def _greedily(wanted: Mapping[str, int], useful: Sequence[_Held]) -> list[_Held]
     """The location that fills most units first, again and again; then those that turn out not to be needed go."""
     left, chosen, pool = dict(wanted), [], list(useful)
     while left:
-        best = max(pool, key=lambda h: sum(min(units, h[1].get(sku, 0)) for sku, units in left.items()))
+        best = max(pool, key=lambda h: sum(min(units, left[sku]) for sku, units in h[1].items() if sku in left))
         pool.remove(best)
         chosen.append(best)
         left = {sku: rest for sku, units in left.items() if (rest := units - best[1].get(sku, 0)) > 0}
-    skus = list(wanted)
     for candidate in sorted(chosen, key=lambda h: -h[0].distance_km):
         others = [h for h in chosen if h is not candidate]
-        if others and _covers(others, wanted, skus):
+        if others and _covers(others, wanted):
             chosen = others
     return sorted(chosen, key=lambda h: (h[0].distance_km, h[0].priority, h[0].code))
 
