@@ -197,6 +197,21 @@ async def test_two_timers_at_once_release_each_reservation_once(shop: Shop) -> N
     assert (await shop.one("SELECT count(*) AS n FROM event_log WHERE type = 'ReservationExpired'")).n == 30
 
 
+async def test_closing_what_is_closed_gives_nothing_back(shop: Shop) -> None:
+    await shop.sku("MUG")
+    await shop.stock("MUG", 9)
+    for _ in range(2):
+        await shop.reserve({"MUG": 2}, seconds=60)
+    ids = [row.id for row in await shop.rows("SELECT id FROM reservation")]
+    close = "SELECT inventory_reservations_close($1, 'RELEASED', $2, 'system:test')"
+
+    async with connections(shop, 4) as callers:
+        closed = await asyncio.gather(*(caller.fetchval(close, ids, shop.clock.now()) for caller in callers))
+
+    assert sorted(closed) == [0, 0, 0, 2]
+    assert (await shop.level("MUG")).reserved == 0
+
+
 async def test_a_timer_passes_over_what_another_holds_and_closes_the_rest(shop: Shop) -> None:
     await shop.sku("MUG")
     await shop.stock("MUG", 5)

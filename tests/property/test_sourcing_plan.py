@@ -3,7 +3,7 @@
 from itertools import combinations
 from typing import Any
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from app.sourcing import rules
@@ -49,6 +49,12 @@ def test_picks_add_up_to_the_demand_less_what_is_missing_and_never_exceed_stock(
 
 
 @given(demands, candidates(), stocks)
+@example(  # the two nearest in sum do not include the nearest
+    {"a": 4},
+    [Candidate(place, place, 0, km) for place, km in zip(PLACES, (0.0, 100.0, 100.0, 300.0, 400.0), strict=True)],
+    {"L1": {"a": 1}, "L2": {"a": 2}, "L3": {"a": 2}, "L4": {"a": 3}},
+)
+@settings(max_examples=300)
 def test_no_smaller_set_of_locations_would_do_and_no_equal_one_is_nearer(
     demand: dict[str, int], places: list[Candidate], stock: dict[str, dict[str, int]]
 ) -> None:
@@ -71,7 +77,7 @@ def test_no_smaller_set_of_locations_would_do_and_no_equal_one_is_nearer(
 
 
 @given(demands, stocks)
-@settings(max_examples=50)
+@example({"a": 3, "b": 3}, {"L1": {"a": 2, "b": 2}, "L2": {"a": 3}, "L3": {"b": 3}})  # the fullest turns out needless
 def test_beyond_the_exact_search_plans_still_add_up_and_hold_no_idle_location(
     demand: dict[str, int], stock: dict[str, dict[str, int]]
 ) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from app.inventory.commands import safety_stock_set
+from app.inventory.commands.safety_stock import SafetyStock
 from app.kernel.errors import NotFound, Refusal, ValidationRefused
 from app.live.cursor import CursorRefused
 from tests.builders import Shop
@@ -84,6 +86,15 @@ async def test_it_is_told_when_others_buy_reserve_give_back_and_run_out_of_time(
         await quiet(watcher, stage)
 
     assert len({item["cursor"] for item in watcher.items}) == len(watcher.items)
+
+
+async def test_supply_that_is_late_is_no_news_every_second(shop: Shop, stage: Stage) -> None:
+    await shop.supply("MUG", 20, due_in=timedelta(seconds=-60))
+    async with stage.watching(WATCH, lines=lines(MUG=9)) as watcher:
+        await told(watcher, stage, 5)
+        shop.clock.advance(timedelta(seconds=5))
+        await shop.run(safety_stock_set, changes=[SafetyStock(sku="MUG", location="LEEDS", units=0)])
+        await quiet(watcher, stage)
 
 
 async def test_parts_of_bundles_count_also_those_it_gets_later(shop: Shop, stage: Stage) -> None:
