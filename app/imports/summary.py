@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from app.imports.files import Row
 from app.imports.items import Change, Format, Item, Kept, Kind, Outcome
 from app.kernel.operator import OperatorProblem
 
@@ -95,6 +96,7 @@ class Summary:
         }
 
 
+COLUMNS = ("import_row", "import_outcome", "import_reason")
 REASONS_MAX = 50
 OTHER_REASONS = "other reasons, in the file of rejects"
 
@@ -110,6 +112,8 @@ class Rejects:
         self.path = path
         self._file: TextIO | None = None
         self._writer: Any = None
+        self._own: list[int] = []
+        self._width = 0
 
     def write(self, header: Sequence[str], kept: Kept) -> None:
         if self._file is None:
@@ -120,12 +124,21 @@ class Rejects:
                     f"{self.path} cannot be written: {problem.strerror}. Name another file with --rejects."
                 ) from None
             self._writer = csv.writer(self._file)
-            self._writer.writerow(["import_row", "import_outcome", "import_reason", *header])
+            self._width = len(header)
+            self._own = [place for place, name in enumerate(header) if name not in COLUMNS]
+            self._writer.writerow([*COLUMNS, *(header[place] for place in self._own)])
         self._writer.writerows(self._lines(kept))
         self._file.flush()
 
     def _lines(self, kept: Kept) -> list[list[str]]:
-        return [[str(row.line), kept.outcome.value, kept.reason, *row.cells] for row in kept.rows]
+        told = kept.outcome.value, kept.reason
+        return [[str(row.line), *told, *self._cells(row)] for row in kept.rows]
+
+    def _cells(self, row: Row) -> Sequence[str]:
+        """A row's cells without what an earlier file of rejects said; all of them where they fit no header."""
+        if len(row.cells) != self._width:
+            return row.cells
+        return [row.cells[place] for place in self._own]
 
     @property
     def written(self) -> Path | None:

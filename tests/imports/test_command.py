@@ -48,10 +48,11 @@ async def test_the_summary_is_json_alone_on_standard_output(shop: Desk):
 async def test_a_file_of_rejects_mended_can_be_imported_as_it_is(shop: Desk):
     shop.write("external_ref,channel,sku,quantity\nA,WEB,MUGG,1\n", "orders.csv")
     await ended(await shop.start("orders", "orders.csv", "--rejects", "left.csv"))
-    left = shop.folder / "left.csv"
+    await ended(await shop.start("orders", "left.csv", "--rejects", "left2.csv"))  # rejected again, written again
+    left = shop.folder / "left2.csv"
     left.write_text(left.read_text().replace("WEB,MUGG,1", "WEB,MUG,1"))
 
-    status, printed, _ = await ended(await shop.start("orders", "left.csv", "--json", "--rejects", "none.csv"))
+    status, printed, _ = await ended(await shop.start("orders", "left2.csv", "--json", "--rejects", "none.csv"))
 
     assert status == 0
     assert json.loads(printed)["counts"]["orders"]["created"]["count"] == 1
