@@ -9,7 +9,7 @@ from pathlib import Path
 
 import asyncpg
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.imports import formats, orders, stock, upserts
 from app.imports.files import File
@@ -23,6 +23,15 @@ from app.kernel.work import Unavailable
 from app.network.queries import channels_by_code, locations_by_id, locations_of_channels
 
 STATEMENT_TIMEOUT_MS = 60_000
+# asyncpg says it in its own ways, and differently by the moment at which a connection breaks.
+GONE = (
+    Unavailable,
+    OSError,
+    SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +93,11 @@ async def run(options: Options, database: Database, stop: asyncio.Event, moved: 
         entries = read(file, Target(channel, await _sites(load, options, channel)))
         await _load(load, options, channel, entries)
         await flush(database)
-    except (Unavailable, OSError, asyncpg.PostgresError, DBAPIError) as problem:
-        summary.problem = f"The database cannot go on: {problem} Run the import again: it adds what is missing."
+    except GONE as problem:
+        told = str(problem).splitlines() or [type(problem).__name__]
+        summary.problem = (
+            f"The database went away ({told[0].rstrip('.')}). Run the import again: it adds what is missing."
+        )
     except OperatorProblem as problem:
         if not summary.rows:
             raise

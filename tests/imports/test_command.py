@@ -2,13 +2,20 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from app.commandline.replay import pace_of
+from app.embedded import StoreOptions, Stores
 from app.imports.items import Format
 from app.imports.replay import Pace, replay
+from app.kernel.db import Database
+from app.kernel.migrate import migrate
 from app.kernel.operator import OperatorProblem
+from tests.conftest import QUICK
 from tests.imports.conftest import Desk
 
 ORDERS = "external_ref,channel,placed_at,sku,quantity\n" + "".join(
@@ -92,6 +99,41 @@ async def test_a_database_that_goes_away_ends_in_one_sentence(shop: Desk):
     assert status == 1
     assert "Traceback" not in errors
     assert errors.startswith("orderwire: ")
+
+
+async def test_a_database_that_dies_midway_ends_in_one_sentence_after_what_was_done(tmp_path: Path):
+    with started(tmp_path / "stores") as stores:
+        await migrate(stores.database_url)
+        database = Database(stores.database_url)
+        await database.open()
+        desk = Desk(database, tmp_path, stores.database_url)
+        await desk.shop.open()
+        await desk.shop.sku("POST", stock_tracked=False)
+        orders = "".join(f"P{n},WEB,POST,1\n" for n in range(50_000))
+        desk.write(f"external_ref,channel,sku,quantity\n{orders}", "orders.csv")
+        process = await desk.start("orders", "orders.csv", "--json")
+        while (await desk.shop.one("SELECT count(*) AS n FROM orders")).n < 300:
+            assert process.returncode is None
+            await asyncio.sleep(0.01)
+        await database.close()
+
+    status, printed, errors = await ended(process)
+
+    assert status == 1
+    assert "orderwire: The database went away (" in errors
+    assert "Run the import again: it adds what is missing." in errors
+    assert "Traceback" not in errors
+    assert json.loads(printed)["counts"]["orders"]["created"]["count"] >= 200
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[Stores]:
+    stores = Stores(folder, StoreOptions(postgresql=QUICK))
+    stores.start()
+    try:
+        yield stores
+    finally:
+        stores.stop()
 
 
 async def test_a_replay_places_the_files_orders_anew_and_now(shop: Desk):
