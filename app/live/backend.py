@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 from app.live import channel
 from app.live.events import LoggedEvent
 from app.live.log import EventLog, Head
-from app.live.outage import is_outage
+from app.live.outage import give_way, is_outage
 
 _PAGE = 500
 # Three heartbeats missed: Redis, the relay or the way between is gone, whatever the socket says.
@@ -134,6 +134,7 @@ class LogBackend(BroadcastBackend):
                     self._logger.warning("Redis is silent; polling PostgreSQL", error=repr(error))
             except Exception:
                 self._logger.exception("the listener stumbled; it goes on")
+            give_way()
             self.stats.pushing = False
             self.stats.reconnects += 1
             self._wake.set()
@@ -168,6 +169,7 @@ class LogBackend(BroadcastBackend):
                     self._logger.warning("PostgreSQL is away; trying again", error=repr(error))
                 self.stats.outages += 1
                 away = True
+                give_way()
             await asyncio.sleep(POLL_SECONDS)
 
     async def _wait(self) -> None:

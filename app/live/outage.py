@@ -34,6 +34,13 @@ def _passes(sqlstate: str | None) -> bool:
     return sqlstate is not None and sqlstate[:2] in _PASSING and sqlstate != _STATEMENT_TIMEOUT
 
 
+def give_way() -> None:
+    """Raise CancelledError if this task was cancelled: a driver may have turned it into an error of its own."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
     """The answer, asked for again until PostgreSQL is there to give it.  Raises what is not an outage."""
     pause = 0.05
@@ -43,5 +50,6 @@ async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
         except Exception as error:
             if not is_outage(error):
                 raise
+        give_way()
         await asyncio.sleep(pause * uniform(0.5, 1.0))
         pause = min(pause * 2, 1.0)

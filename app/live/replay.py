@@ -42,19 +42,18 @@ class Renumbered(CannotResume):
 
 
 async def require_reachable(hub: Hub, position: Position) -> None:
-    """Make sure that the position is one of this log.  Raises Renumbered or Expired."""
+    """Make sure that the position is one of this log; whether it is still retained shows when replaying.
+
+    Raises Renumbered.
+    """
     head = hub.head()
-    if position.epoch == head.epoch and position.pos > head.pos:
+    if (position.epoch, position.shard) != (head.epoch, head.shard):
+        raise Renumbered
+    if position.pos > head.pos:
         # Ahead of this node: another one was faster, or the log was set back.
         logged = await hub.log.head()
-        if position.epoch == logged.epoch and position.pos <= logged.pos:
-            return
-    if (position.epoch, position.shard) != (head.epoch, head.shard) or position.pos > head.pos:
-        raise Renumbered
-    if position.pos == head.pos or hub.ring.covers(position.pos):
-        return
-    if position.pos < (await hub.log.head()).pruned_pos:
-        raise Expired
+        if position.epoch != logged.epoch or position.pos > logged.pos:
+            raise Renumbered
 
 
 async def replay(

@@ -21,7 +21,7 @@ from app.live.attachment import Attachment, Ended, Reset, Snapshot, State, Viewe
 from app.live.events import LoggedEvent, Position
 from app.live.hub import Hub
 from app.live.mailbox import OrderedMailbox
-from app.live.outage import is_outage, patiently
+from app.live.outage import give_way, is_outage, patiently
 from app.live.replay import CannotResume, Renumbered, ResetReason, replay, require_reachable
 
 T = TypeVar("T")
@@ -175,6 +175,7 @@ class _Reader:
                     if not is_outage(error):
                         raise
                     near = False
+                    give_way()
                     await asyncio.sleep(_AWAY_SECONDS)
                 else:
                     self._skip_to(head)

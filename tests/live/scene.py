@@ -130,8 +130,9 @@ class Scene:
 
     async def settled(self) -> int:
         """Wait until every committed event has a position; the head."""
-        while await self.pool.fetchval("SELECT EXISTS (SELECT FROM event_log WHERE pos IS NULL)"):
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(30):
+            while await self.pool.fetchval("SELECT EXISTS (SELECT FROM event_log WHERE pos IS NULL)"):
+                await asyncio.sleep(0.01)
         head: int = await self.pool.fetchval("SELECT pos FROM relay_shard")
         return head
 
