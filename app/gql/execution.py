@@ -31,6 +31,7 @@ TIMEOUT_SECONDS = 10.0
 
 COST_MAX = 10_000
 COST_MAX_PUBLIC = 1_000
+_AWAY_SECONDS = 0.2
 _PUBLIC = (Kind.ANONYMOUS, Kind.STOREFRONT)
 
 
@@ -148,7 +149,7 @@ class Graph:
                     return
                 except Exception as problem:  # a source may fail in any way, and its client hears of it
                     raise Ended([faults.told(problem, context.request_id)]) from None
-                yield await self._event(executor, event, new_context())
+                yield await self._event(executor, event, new_context)
         finally:
             if (close := getattr(events, "aclose", None)) is not None:
                 await close()
@@ -160,13 +161,19 @@ class Graph:
         result: Any = executor.execute_operation()
         return self._answer(result if isinstance(result, ExecutionResult) else await result, context)
 
-    async def _event(self, executor: Executor[Context], event: Any, context: Context) -> Answer:
-        own = executor.build_per_event_executor(event)
-        own.context_value = context
-        result = execute_subscription_event(own)
-        if not isinstance(result, ExecutionResult):
-            async with asyncio.timeout(self._timeout):
-                result = await result
+    async def _event(self, executor: Executor[Context], event: Any, new_context: Callable[[], Context]) -> Answer:
+        """The answer to one event. While the database is away it waits: an event is told whole or not yet."""
+        while True:
+            context = new_context()
+            own = executor.build_per_event_executor(event)
+            own.context_value = context
+            result = execute_subscription_event(own)
+            if not isinstance(result, ExecutionResult):
+                async with asyncio.timeout(self._timeout):
+                    result = await result
+            if not any(faults.passes(error) for error in result.errors or ()):
+                break
+            await asyncio.sleep(_AWAY_SECONDS)
         answer = self._answer(result, context)
         cursor = getattr(event, "cursor", None)
         return Answer(answer.body, cursor=cursor if isinstance(cursor, str) else None)

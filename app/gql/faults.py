@@ -15,9 +15,11 @@ from strawberry.exceptions import StrawberryInputCoercionError
 
 from app.kernel.errors import Forbidden, Refusal, Unauthenticated
 from app.kernel.work import Unavailable
+from app.live.outage import is_outage
 
 log = structlog.get_logger("orderwire.gql")
 
+_AWAY = "The database cannot be reached for the moment: send the request again."
 _MASKED = "Something went wrong on our side. It has been logged; quote the reference when you ask about it."
 
 
@@ -48,6 +50,9 @@ def present(error: GraphQLError, reference: str) -> dict[str, Any]:
         return formatted(error, str(cause), "UNAUTHENTICATED")
     if isinstance(cause, Unavailable):
         return formatted(error, str(cause), "UNAVAILABLE")
+    if is_outage(cause):
+        log.warning("the database is away", reference=reference, error=repr(cause)[:200])
+        return formatted(error, _AWAY, "UNAVAILABLE")
     if error.path is None or isinstance(cause, StrawberryInputCoercionError) or _is_of_the_request(cause):
         return formatted(error, None, "BAD_USER_INPUT")
     if isinstance(cause, GraphQLError) and "code" in (cause.extensions or {}):
@@ -66,9 +71,14 @@ def masked(reference: str, problem: BaseException, event: str = "fault") -> dict
 
 def told(problem: Exception, reference: str) -> dict[str, Any]:
     """Like `present`, for an exception that never passed through a field."""
-    if isinstance(problem, Refusal | Forbidden | Unauthenticated | Unavailable):
+    if isinstance(problem, Refusal | Forbidden | Unauthenticated | Unavailable) or is_outage(problem):
         return present(GraphQLError(str(problem), original_error=problem), reference)
     return masked(reference, problem)
+
+
+def passes(error: GraphQLError) -> bool:
+    """Whether the same would succeed a moment later, because only the database was away."""
+    return is_outage(_cause(error))
 
 
 def formatted(error: GraphQLError, message: str | None = None, code: str | None = None) -> dict[str, Any]:

@@ -370,14 +370,8 @@ def _plain_result(result: Result) -> Result:
     return plain
 
 
-_RETRIED_STATES = {
-    "40001",  # serialization failure
-    "40P01",  # deadlock
-    "55P03",  # lock not available in time
-    "57P01",  # server is shutting down
-    "57P02",
-    "57P03",
-}
+_CONTENDED = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not to be had in time
+_AWAY = frozenset({"53300", "57P01", "57P02", "57P03"})  # too many connections; shutting down, crashed, starting up
 
 
 def _cause(problem: BaseException) -> BaseException:
@@ -403,7 +397,7 @@ def _worth_another_try(problem: BaseException) -> bool:
     if isinstance(cause, asyncpg.PostgresError):
         if cause.sqlstate == REFUSED_IN_SQL:
             return _refusal_in(cause).retryable
-        return cause.sqlstate in _RETRIED_STATES
+        return cause.sqlstate in _CONTENDED | _AWAY
     return False
 
 
@@ -413,9 +407,9 @@ def _final(problem: BaseException, key: str | None) -> BaseException:
     if isinstance(cause, asyncpg.PostgresError):
         if cause.sqlstate == REFUSED_IN_SQL:
             return _refusal_in(cause)
-        if cause.sqlstate in {"40001", "40P01", "55P03"}:
+        if cause.sqlstate in _CONTENDED:
             return Busy()
-    if _is_lost_connection(problem):
+    if _is_lost_connection(problem) or getattr(cause, "sqlstate", None) in _AWAY:
         return Unavailable("The database cannot be reached: send the request again with the same key.")
     return problem
 

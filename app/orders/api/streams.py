@@ -23,6 +23,7 @@ from app.live import stream, topics
 from app.live.attachment import Ended, Snapshot, State
 from app.live.attachment import Reset as StreamReset
 from app.live.events import LoggedEvent
+from app.live.outage import patiently
 from app.orders import events, queries
 from app.orders.api.lists import OrderWhere
 from app.orders.api.types import Order
@@ -126,8 +127,9 @@ class _Watch:
         """Refuse orders that the caller may not see, as if there were none.  Raises NotFound."""
         if self.ids is None:
             return
-        found = await queries.orders_by_id(self._context.reads, self.ids)
-        for order_id in self.ids:
+        ids = self.ids
+        found = await patiently(lambda: queries.orders_by_id(self._context.reads, ids))
+        for order_id in ids:
             if order_id not in found:
                 raise NotFound("order", global_id("Order", order_id), path=["ids"])
 

@@ -1,0 +1,175 @@
+"""Placing 3-line orders over HTTP, beside pgbench sending the very same SQL call."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from app.kernel.clock import SystemClock
+from app.kernel.db import Reads
+from app.kernel.work import CommandArguments, Work
+from app.orders.commands import place
+from app.orders.requests import LineRequest, OrderRequest
+from bench.stage import PGBENCH, SKU_ID, SKUS, Stage
+from tests.builders import STAFF
+
+CLIENTS = 32
+ROUNDS = 3
+SECONDS = 8.0
+
+MUTATION = """mutation Place($input: OrderPlaceInput!, $key: String!) { orderPlace(input: $input, idempotencyKey: $key) {
+ order { id number fulfillmentStatus totals { total { minorUnits } } } userErrors { code message } } }"""
+
+
+async def measure(stage: Stage) -> dict[str, Any]:
+    """Orders a second, ours and pgbench's, in turns; medians over the rounds."""
+    script = await _script(stage)
+    ours, theirs = [], []
+    await _http(stage, 2.0)
+    for _ in range(ROUNDS):
+        ours.append(await _http(stage, SECONDS))
+        theirs.append(await _pgbench(stage, script))
+    rate, reference = statistics.median(ours), statistics.median(theirs)
+    return {
+        "orders_per_second": rate,
+        "pgbench_per_second": reference,
+        "ratio": rate / reference,
+        "rounds": [ours, theirs],
+    }
+
+
+async def _http(stage: Stage, seconds: float) -> float:
+    host, port = stage.url.removeprefix("http://").split(":")
+    ends = time.monotonic() + seconds
+    began = time.monotonic()
+    counts = await asyncio.gather(*(_client(stage, host, int(port), ends, seed) for seed in range(CLIENTS)))
+    return sum(counts) / (time.monotonic() - began)
+
+
+async def _client(stage: Stage, host: str, port: int, ends: float, seed: int) -> int:
+    """One buyer on one connection, ordering until the time is over. Speaks just enough HTTP."""
+    dice = random.Random(f"{seed}{ends}")
+    reader, writer = await asyncio.open_connection(host, port)
+    head = (
+        f"POST /graphql HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {stage.key}\r\n"
+        "content-type: application/json\r\naccept: application/json\r\ncontent-length: "
+    )
+    placed = 0
+    while time.monotonic() < ends:
+        lines = [{"sku": f"SKU-{number}", "quantity": 1} for number in dice.sample(range(10_000, 10_000 + SKUS), 3)]
+        variables = {"input": {"channel": "WEB", "lines": lines}, "key": f"{seed}-{dice.getrandbits(64):x}"}
+        body = orjson.dumps({"query": MUTATION, "variables": variables})
+        writer.write(f"{head}{len(body)}\r\n\r\n".encode() + body)
+        answer = await _answer(reader)
+        assert b'"userErrors":[]' in answer, answer
+        placed += 1
+    writer.close()
+    return placed
+
+
+async def _answer(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(
+        int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
+    )
+    return await reader.readexactly(length)
+
+
+async def _pgbench(stage: Stage, script: Path) -> float:
+    process = await asyncio.create_subprocess_exec(
+        str(PGBENCH),
+        *("-n", "-c", str(CLIENTS), "-j", "1", "-T", str(int(SECONDS)), "-f", str(script)),
+        stage.stores.database_url,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return next(float(line.split()[2]) for line in out.decode().splitlines() if line.startswith("tps ="))
+
+
+async def _script(stage: Stage) -> Path:
+    """A real call of orders_place, its ids and SKUs drawn anew for each order."""
+    arguments = await _captured(stage)
+    text = [
+        *(f"\\set {name} random(10000, {10_000 + SKUS - 1})" for name in "abc"),
+        "\\set o random(100000000000, 999999999999)",
+        f"SELECT orders_place({', '.join(arguments)});",
+    ]
+    script = Path(tempfile.mkdtemp(prefix="orderwire-pgbench-")) / "place.sql"
+    script.write_text("\n".join(text))
+    return script
+
+
+class _Capturing(Work):
+    """Work that keeps what would be sent."""
+
+    async def call(self, function: str, *arguments: object) -> dict[str, Any]:
+        self.sent = arguments
+        return {}
+
+
+async def _captured(stage: Stage) -> list[str]:
+    """What placing sends for an order of three lines, as SQL literals."""
+    numbers = [10_000, 10_001, 10_002]
+    request = OrderRequest(channel="WEB", lines=[LineRequest(sku=f"SKU-{n}", quantity=1) for n in numbers])
+    clock = SystemClock()
+    work = _Capturing(
+        principal=STAFF,
+        now=clock.now(),
+        reads=Reads(stage.database, STAFF, clock),
+        arguments=CommandArguments("k"),
+        sha256=b"",
+    )
+    await place(work, order=request)
+    stays = await stage.database.call(
+        "SELECT array_agg(id::text) FROM (SELECT id FROM channel UNION SELECT id FROM location)"
+    )
+    spelling = _Spelling(numbers, frozenset(stays))
+    key = ["'client:bench'", "'bench-:o'", "'\\x00'::bytea", "now()", "now() + interval '30 days'"]
+    return key + [spelling.literal(each) for each in work.sent]
+
+
+class _Spelling:
+    """Writes arguments as SQL, with the order's SKUs and the ids made for it as variables of the script."""
+
+    def __init__(self, numbers: Sequence[int], stays: frozenset[str]) -> None:
+        self._numbers = numbers
+        self._stays = stays
+        self._own: dict[str, str] = {}
+
+    def literal(self, value: object) -> str:
+        if value is None:
+            return "NULL"
+        if isinstance(value, UUID):
+            return f"'{self._varied(str(value))}'::uuid"
+        if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
+            json = self._varied(orjson.dumps(value).decode())
+            return "'" + json.replace("'", "''") + "'::jsonb"
+        assert isinstance(value, list), value
+        return "'{" + ", ".join(self._varied(str(each)) if each != "" else '""' for each in value) + "}'"
+
+    def _varied(self, text: str) -> str:
+        for name, number in zip("abc", self._numbers, strict=True):
+            text = text.replace(f"{SKU_ID}{number}", f"{SKU_ID}:{name}").replace(f"SKU-{number}", f"SKU-:{name}")
+            text = text.replace(f"sku-{number}", f"sku-:{name}").replace(f"'{number}'", f"':{name}'")
+        return _UUID.sub(self._own_id, text)
+
+    def _own_id(self, found: re.Match[str]) -> str:
+        id_ = found.group()
+        if id_ in self._stays:
+            return id_
+        return self._own.setdefault(id_, f"00000000-0000-7000-9{len(self._own):03d}-:o")
+
+
+_UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")

