@@ -1,0 +1,105 @@
+"""What stands at /graphiql, without a browser."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from graphql import parse, validate
+from starlette.applications import Starlette
+
+from app import explorer, schema
+from app.kernel.settings import Settings
+
+TABS = sorted((Path(__file__).parents[2] / "web" / "explorer" / "src" / "tabs").glob("*.graphql"))
+
+
+@asynccontextmanager
+async def browsing(tmp_path: Path, **given: Any) -> AsyncIterator[httpx2.AsyncClient]:
+    settings = Settings(state_dir=tmp_path / "state", **given)
+    app = Starlette(routes=explorer.routes(settings, tmp_path / "page"))
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://orderwire.test") as client:
+        yield client
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    """A page as a build leaves it, with a secret beside it."""
+    assets = tmp_path / "page" / "assets"
+    assets.mkdir(parents=True)
+    (assets / "index-0a1b2c.js").write_text("export {}")
+    (tmp_path / "page" / "index.html").write_text("<!doctype html><title>Orderwire</title>")
+    (tmp_path / "page" / "secret.txt").write_text("secret")
+    return tmp_path / "page"
+
+
+async def test_the_page_is_asked_for_anew_and_its_assets_are_kept(tmp_path: Path, page: Path) -> None:
+    async with browsing(tmp_path) as client:
+        html = await client.get("/graphiql")
+        script = await client.get("/graphiql/assets/index-0a1b2c.js")
+
+    assert html.text == (page / "index.html").read_text()
+    assert html.headers["cache-control"] == "no-cache"
+    assert script.headers["content-type"].startswith("text/javascript")
+    assert script.headers["cache-control"] == "public, max-age=31536000, immutable"
+
+
+async def test_nothing_runs_in_the_page_but_its_own_scripts(tmp_path: Path, page: Path) -> None:
+    async with browsing(tmp_path) as client:
+        answers = [await client.get(path) for path in ("/graphiql", "/graphiql/assets/index-0a1b2c.js")]
+
+    for answer in answers:
+        policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
+        assert policy["default-src"] == "'none'"
+        assert policy["script-src"] == policy["connect-src"] == policy["worker-src"] == "'self'"
+        assert policy["frame-ancestors"] == "'none'"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("name", ["..%2fsecret.txt", "%2e%2e/secret.txt", "../secret.txt", "nothing.js", "%2e%2e", "%00"])
+async def test_other_files_are_not_found(tmp_path: Path, page: Path, name: str) -> None:
+    async with browsing(tmp_path) as client:
+        answer = await client.get(f"/graphiql/assets/{name}")
+
+    assert answer.status_code == 404
+    assert "secret" not in answer.text
+
+
+async def test_turned_off_there_is_nothing(tmp_path: Path, page: Path) -> None:
+    async with browsing(tmp_path, explorer=False) as client:
+        assert (await client.get("/graphiql")).status_code == 404
+
+
+async def test_unbuilt_it_says_how_to_build_it(tmp_path: Path) -> None:
+    async with browsing(tmp_path) as client:
+        answer = await client.get("/graphiql")
+
+    assert answer.status_code == 503
+    assert "make web" in answer.text
+    assert "Node.js 20" in answer.text
+    assert answer.headers["refresh"] == "3"
+
+
+async def test_while_it_is_built_it_says_so(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+
+    async with browsing(tmp_path) as client:
+        with explorer.being_built(tmp_path / "state"):
+            during = await client.get("/graphiql")
+        after = await client.get("/graphiql")
+
+    assert "being built now" in during.text
+    assert "make web" not in during.text
+    assert "make web" in after.text
+
+
+@pytest.mark.parametrize("tab", TABS, ids=lambda tab: tab.stem)
+def test_the_tabs_fit_the_schema(tab: Path) -> None:
+    assert validate(schema.build()._schema, parse(tab.read_text())) == []
+
+
+def test_there_are_tabs() -> None:
+    assert len(TABS) >= 3
