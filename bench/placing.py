@@ -27,8 +27,14 @@ CLIENTS = 32
 ROUNDS = 3
 SECONDS = 8.0
 
-MUTATION = """mutation Place($input: OrderPlaceInput!, $key: String!) { orderPlace(input: $input, idempotencyKey: $key) {
- order { id number fulfillmentStatus totals { total { minorUnits } } } userErrors { code message } } }"""
+MUTATION = """
+mutation Place($input: OrderPlaceInput!, $key: String!) {
+  orderPlace(input: $input, idempotencyKey: $key) {
+    order { id number fulfillmentStatus totals { total { minorUnits } } }
+    userErrors { code message }
+  }
+}
+"""
 
 
 async def measure(stage: Stage) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 import app.catalog.commands as catalog
 import app.network.commands as network
+from app.auth.states import SCOPES
 from app.inventory import commands as inventory
 from app.inventory.commands.adjust import Delta
 from app.inventory.states import AdjustmentReason
@@ -24,13 +25,8 @@ from app.orders.requests import LineRequest, OrderRequest
 from app.sourcing import commands as sourcing
 from app.sourcing.commands import Wanted
 
-ALL = frozenset(
-    "catalog:read catalog:write network:read network:write customers:read customers:write stock:read stock:write"
-    " stock:reserve availability:read orders:read orders:place orders:write orders:price orders:backdate tokens:create"
-    " integrity:read".split()
-)
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-STAFF = Principal(kind=Kind.STAFF, id="client:staff", scopes=ALL)
+STAFF = Principal(kind=Kind.STAFF, id="client:staff", scopes=SCOPES)
 
 
 class Shop:

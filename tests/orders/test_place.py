@@ -197,7 +197,11 @@ async def test_totals_agree_to_the_minor_unit(shop: Shop) -> None:
         LineRequest(sku="MUG", quantity=3, unit_price=Decimal("3.335"), taxes=[vat]),
         LineRequest(sku="MUG", quantity=1, unit_price=Decimal("0.001"), taxes=[vat]),
         LineRequest(
-            sku="MUG", quantity=1, unit_price=Decimal("9.99"), taxes=[], discounts=[DiscountRequest(amount=Decimal("1"))]
+            sku="MUG",
+            quantity=1,
+            unit_price=Decimal("9.99"),
+            taxes=[],
+            discounts=[DiscountRequest(amount=Decimal("1"))],
         ),
     ]
 
