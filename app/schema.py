@@ -57,3 +57,8 @@ def build() -> strawberry.Schema:
         types=[*Node.by_type.values(), *errors.all_types()],
         config=StrawberryConfig(scalar_map=SCALARS),
     )
+
+
+def export() -> str:
+    """The schema as text, as graphql/schema.graphql holds it."""
+    return build().as_str() + "\n"

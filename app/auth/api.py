@@ -44,9 +44,7 @@ class Viewer:
 class AuthQuery:
     """`viewer`, for the root of queries."""
 
-    @strawberry.field(
-        metadata=needs(ANYONE), description="Who you are to this API. A good first query with a new key."
-    )
+    @strawberry.field(metadata=needs(ANYONE), description="Who you are to this API. A good first query with a new key.")
     def viewer(self, info: Info) -> Viewer:
         principal = info.context.principal
         return Viewer(

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Row, Select, Text, Uuid, and_, bindparam, 
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.inventory.models import OWN, Allocation, Reservation, ReservationLine, StockLevel, StockMovement, Supply
+from app.inventory.states import AllocationStatus
 from app.kernel.db import Reads
 from app.kernel.filters import bind, same_as_any
 from app.kernel.pagination import COUNT_MAX, Listing, OrderTerm
@@ -228,16 +229,21 @@ async def movements_by_id(reads: Reads, ids: Sequence[int]) -> Mapping[int, Row[
     return {row.id: row for row in await reads.all(statement)}
 
 
-async def allocations_by_line(reads: Reads, line_ids: Sequence[UUID], order_ids: Sequence[UUID]) -> Sequence[Row[Any]]:
-    """Open and consumed allocations of lines whose order the caller has been shown."""
+async def allocations_by_line(
+    reads: Reads, keys: Sequence[tuple[UUID, UUID]]
+) -> Mapping[tuple[UUID, UUID], Sequence[Row[Any]]]:
+    """Open and consumed allocations by (order, line), for orders that the caller has been shown."""
     statement = (
         select(*Allocation.__table__.c)
-        .where(same_as_any(Allocation.order_id.expression, order_ids))
-        .where(same_as_any(Allocation.order_line_id.expression, line_ids))
-        .where(Allocation.status != "RELEASED")
+        .where(same_as_any(Allocation.order_id.expression, sorted({order_id for order_id, _ in keys})))
+        .where(same_as_any(Allocation.order_line_id.expression, [line_id for _, line_id in keys]))
+        .where(Allocation.status != AllocationStatus.RELEASED)
         .order_by(Allocation.order_line_id, Allocation.id)
     )
-    return await reads.all(statement)
+    found: dict[tuple[UUID, UUID], list[Row[Any]]] = {key: [] for key in keys}
+    for row in await reads.all(statement):
+        found[(row.order_id, row.order_line_id)].append(row)
+    return found
 
 
 async def reservations_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:

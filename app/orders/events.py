@@ -61,14 +61,14 @@ def _plain(value: Any) -> Any:
 
 
 def topics(
-    order_id: UUID, channel_id: str | UUID, customer_id: str | UUID | None, stock: Iterable[StockKey] = ()
+    order_id: UUID, channel_id: str | UUID, customer_id: str | UUID | None, skus: Iterable[str | UUID] = ()
 ) -> list[str]:
-    """Where watchers of this order, its channel, its customer and the stock it moved listen."""
+    """Where watchers of this order, its channel, its customer and of what can be promised of its SKUs listen."""
     heard = ["orders", f"order:{order_id}", f"channel:{channel_id}"]
     if customer_id is not None:
         heard.append(f"customer:{customer_id}")
-    skus = sorted({f"sku:{sku}" for sku, _, _ in stock})
-    return [*heard, "stock", *skus] if skus else heard
+    moved = sorted({f"sku:{sku}" for sku in skus})
+    return [*heard, "stock", *moved] if moved else heard
 
 
 def payload(
@@ -95,15 +95,20 @@ def changed(
     before: Mapping[str, Any],
     after: Mapping[str, Any],
     stock: Iterable[StockKey] = (),
+    skus: Iterable[UUID] = (),
     details: Mapping[str, Any] | None = None,
 ) -> Event:
-    """An order's next version. before, after: the order's columns."""
+    """An order's next version.
+
+    before, after  the order's columns
+    skus           whose promises changed without a balance changing: backorders given up
+    """
     stock = list(stock)
     return Event(
         aggregate="order",
         subject=after["id"],
         version=after["version"],
         type=name,
-        topics=topics(after["id"], after["channel_id"], after["customer_id"], stock),
+        topics=topics(after["id"], after["channel_id"], after["customer_id"], [*(key[0] for key in stock), *skus]),
         payload=payload(facts(after), facts(before), stock, details),
     )

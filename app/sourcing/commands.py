@@ -64,10 +64,7 @@ async def reserve(
             events.payload(keys, expiresAt=until.isoformat()),
         )
     except StockTaken as taken:
-        raise taken.named(
-            {sku["id"]: sku["code"] for sku in facts.skus.values()},
-            {location["id"]: location["code"] for location in facts.locations.values()},
-        ) from taken
+        raise taken.named(facts.sku_codes(), facts.location_codes()) from taken
 
 
 def check_lines(lines: Sequence[Asked], path: Sequence[str] = ("input", "lines")) -> None:

@@ -70,6 +70,14 @@ class Facts:
             backordered=raw["supply"]["backordered"],
         )
 
+    def sku_codes(self) -> dict[str, str]:
+        """SKU id → code."""
+        return {sku["id"]: sku["code"] for sku in self.skus.values()}
+
+    def location_codes(self) -> dict[str, str]:
+        """Location id → code."""
+        return {location["id"]: location["code"] for location in self.locations.values()}
+
     def candidates(self, destination: Destination | None) -> list[Candidate]:
         return [
             Candidate(

@@ -152,9 +152,7 @@ class OrdersQuery:
 _OF_CUSTOMER = "orders-of-customer"
 
 
-async def _of_customer(
-    root: Customer, info: Info, first: First = None, after: After = None
-) -> Connection[Order]:
+async def _of_customer(root: Customer, info: Info, first: First = None, after: After = None) -> Connection[Order]:
     """One page for each of many customers in one statement: a cursor is the place of an order, sealed."""
     signer = info.context.services.signer
     size = PageArguments(first=first).size()

@@ -81,9 +81,7 @@ class OrdersSubscription:
     async def order_events(
         self,
         info: Info,
-        ids: Annotated[
-            list[strawberry.ID] | None, strawberry.argument(description="Up to 100 ids of orders.")
-        ] = None,
+        ids: Annotated[list[strawberry.ID] | None, strawberry.argument(description="Up to 100 ids of orders.")] = None,
         where: Annotated[
             OrderWhere | None, strawberry.argument(description="Only orders like this. Not together with `ids`.")
         ] = None,
@@ -180,5 +178,3 @@ class _Watch:
             order_number=event.payload["facts"]["number"],
             matches=self._matches(event),
         )
-
-

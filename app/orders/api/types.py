@@ -19,6 +19,8 @@ from app.gql.nodes import Node, global_id, node_type
 from app.gql.scalars import CountryCode, CurrencyCode, Cursor
 from app.gql.scopes import needs, scoped
 from app.gql.where import described
+from app.inventory import queries as inventory
+from app.inventory.api import Allocation
 from app.kernel.errors import ValidationRefused
 from app.kernel.pagination import PageArguments
 from app.kernel.signing import BadSignature
@@ -256,6 +258,11 @@ class OrderLine(Node):
     @strawberry.field(metadata=needs("orders:read", "catalog:read"), description="The SKU as it is now.")
     async def sku(self, info: Info) -> Sku:
         return await Sku.referenced(info.context, self.sku_uuid)
+
+    @strawberry.field(metadata=needs("orders:read", "stock:read"), description="Where its units are pinned.")
+    async def allocations(self, info: Info) -> list[Allocation]:
+        rows = await info.context.load(inventory.allocations_by_line, (self.order_uuid, self.uuid)) or []
+        return [Allocation.of(row) for row in rows]
 
     @strawberry.field(description="The taxes on it.")
     async def tax_lines(self, info: Info) -> list[TaxLine]:

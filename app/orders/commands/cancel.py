@@ -123,7 +123,8 @@ async def cancel(
         "lines": [{"lineId": str(line_id), "units": units} for line_id, units in wanted.items()],
     }
     name = "OrderCancelled" if ended else "OrderLinesCancelled"
-    work.record(events.changed(name, before=before, after=after, stock=stock, details=details))
+    skus = [line.row["sku_id"] for line in touched if line.takes_stock and line.unbackordered]
+    work.record(events.changed(name, before=before, after=after, stock=stock, skus=skus, details=details))
     return {"orderId": order_id}
 
 

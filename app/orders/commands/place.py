@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from app.inventory.refusals import BackorderLimit, StockTaken
 from app.kernel.errors import Forbidden, ValidationRefused
 from app.kernel.ids import uuid7
 from app.kernel.work import Result, Work, one_call
@@ -24,7 +25,13 @@ async def place(work: Work, *, order: OrderRequest) -> Result:
     """
     _judge(work, order)
     order = cleaned(order)
-    return await _write(work, placing.plan(order, await _world(work, order), work.now, uuid7))
+    world = await _world(work, order)
+    try:
+        return await _write(work, placing.plan(order, world, work.now, uuid7))
+    except StockTaken as taken:
+        raise taken.named(world.facts.sku_codes(), world.facts.location_codes()) from taken
+    except BackorderLimit as reached:
+        raise reached.named(world.facts.sku_codes()) from reached
 
 
 def _judge(work: Work, order: OrderRequest) -> None:
@@ -67,7 +74,12 @@ async def _write(work: Work, placement: Placement) -> Result:
         placement.taxes or None,
         placement.discounts or None,
         placement.addresses or None,
-        events.topics(placement.order_id, order["channel_id"], order["customer_id"], stock),
+        events.topics(
+            placement.order_id,
+            order["channel_id"],
+            order["customer_id"],
+            [*(sku for sku, _, _ in stock), *(line.sku["id"] for line in backordered)],
+        ),
         events.payload(events.facts({**order, **_PLACED}), {}, stock),
         [uuid7() for _ in taken],
         [a.line.id for a in placement.allocations],
