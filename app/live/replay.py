@@ -65,9 +65,11 @@ async def replay(
     Raises Expired or Renumbered, also half-way when the log is pruned or numbered anew meanwhile.
     """
     last = after.pos
-    while last < upto:
+    while True:
         if hub.head().epoch != after.epoch:
             raise Renumbered
+        if last >= upto:
+            return
         if hub.ring.covers(last):
             events = hub.ring.page(topics, after=last, upto=upto, limit=PAGE)
             hub.stats.from_ring += len(events)

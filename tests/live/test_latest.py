@@ -150,3 +150,25 @@ async def test_more_keys_than_there_is_room_for_start_over_with_a_snapshot(scene
     await eventually(lambda: list(watcher.worth.values()) == [5] * 20)
     assert [item.reason for item in watcher.items if isinstance(item, Reset)] == [ResetReason.TOO_MANY_CHANGES]
     await watcher.stop()
+
+
+async def test_a_cursor_of_another_epoch_starts_over_with_a_snapshot(scene: Scene) -> None:
+    scene.relay()
+    hub = await scene.hub()
+    (thing,) = things(1)
+    await set_worth(scene, thing, 1)
+    await scene.settled()
+    watcher = Watcher(scene, hub)
+    await eventually(lambda: watcher.items)
+
+    await scene.pool.execute("UPDATE relay_shard SET epoch = gen_random_uuid()")
+    await eventually(lambda: len(watcher.items) == 3)
+    late = Watcher(scene, hub, after=watcher.items[0].cursor)
+    await eventually(lambda: len(late.items) == 2)
+
+    for items in (watcher.items[1:], late.items):
+        assert isinstance(items[0], Reset)
+        assert items[0].reason == ResetReason.LOG_RENUMBERED
+        assert items[1].items == {thing: 1}
+    await watcher.stop()
+    await late.stop()

@@ -330,10 +330,11 @@ async def test_a_log_that_was_set_back_resets_every_stream(scene: Scene) -> None
     hub = await scene.hub()
     (thing,) = things(1)
     follower = scene.follow(hub, [thing])
+    await eventually(lambda: follower.items)
     for _ in range(5):
         await scene.write(thing)
     await follower.caught_up()
-    ahead = follower.items[-1].cursor
+    ahead, before = follower.changes[-1].cursor, follower.changes[1].cursor
     await running.stop()
 
     await scene.pool.execute("DELETE FROM event_log WHERE pos > 2")
@@ -343,3 +344,10 @@ async def test_a_log_that_was_set_back_resets_every_stream(scene: Scene) -> None
     await eventually(lambda: late.resets)
 
     assert late.resets[0].reason == ResetReason.LOG_RENUMBERED
+
+    scene.relay()
+    await scene.write(thing)
+    resumed = scene.follow(hub, [thing], after=before)
+    await eventually(lambda: resumed.changes)
+    assert [(change.event.pos, change.event.version) for change in resumed.changes] == [(3, 6)]
+    assert len(hub.ring) == 1, "nothing of the log as it was before stays in memory"
