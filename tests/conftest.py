@@ -27,9 +27,10 @@ QUICK = {
     "full_page_writes": "off",
     "synchronous_commit": "off",
     "autovacuum_naptime": "10min",
-    "max_wal_size": "4GB",
+    "max_wal_size": "256MB",
     "shared_buffers": "64MB",
 }
+MEMORY_BYTES = 2 * 1024**3
 TEMPLATE = "orderwire_template"
 TOOLS = {
     "node": ("Node.js", ["node"], "install Node.js 20 or newer"),
@@ -83,10 +84,17 @@ class Administrator:
         self.run(self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
 
 
+def roomy_memory() -> Path | None:
+    """A folder in memory, where copying a database takes a tenth of the time; None where there is too little of it."""
+    memory = Path("/dev/shm")
+    usable = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > MEMORY_BYTES
+    return memory if usable else None
+
+
 @pytest.fixture(scope="session")
 def embedded() -> Iterator[Stores]:
     """The stores of this test process.  Tests that kill a store start one of their own."""
-    folder = Path(tempfile.mkdtemp(prefix="orderwire-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="orderwire-test-", dir=roomy_memory()))
     stores = Stores(folder / "state", StoreOptions(postgresql=QUICK))
     stores.start()
     yield stores
