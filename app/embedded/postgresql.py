@@ -22,7 +22,8 @@ MOVING_BYTES = 24 * 1024 * 1024  # one more log segment, and room to recover
 
 SETTINGS: Mapping[str, str] = {
     "cluster_name": "orderwire",
-    "dynamic_shared_memory_type": "mmap",  # in the data folder: /dev/shm may be tiny, and a killed server leaves it there
+    # In the data folder: /dev/shm may be tiny, and what a killed server has there stays.
+    "dynamic_shared_memory_type": "mmap",
     "jit": "off",
     "lc_messages": "C",
     "listen_addresses": "",
