@@ -55,7 +55,8 @@ def routes(settings: Settings, built: Path = BUILT) -> list[BaseRoute]:
         return _file(built / "favicon.svg", _ASK_AGAIN)
 
     def asset(request: Request) -> Response:
-        return _file(built / "assets" / Path(request.path_params["name"]).name, _KEEP)
+        # A name has no slash: the route does not match one.
+        return _file(built / "assets" / request.path_params["name"], _KEEP)
 
     return [
         Route("/graphiql", page),
