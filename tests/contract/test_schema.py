@@ -1,0 +1,52 @@
+"""The exported schema is the one we serve, and nobody's integration breaks without a word."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from graphql import build_schema, find_breaking_changes
+
+from app import schema
+
+ROOT = Path(__file__).parents[2]
+EXPORTED = "graphql/schema.graphql"
+# One announced change a line: its description as graphql-core words it, " -- ", and the reason.
+ANNOUNCED = ROOT / "tests/contract/announced_breaking_changes.txt"
+
+
+def announced() -> set[str]:
+    lines = [line for line in ANNOUNCED.read_text().splitlines() if line and not line.startswith("#")]
+    told = [line.partition(" -- ") for line in lines]
+    assert all(reason.strip() for _, _, reason in told), "every announced change gives its reason after ' -- '"
+    return {change for change, _, _ in told}
+
+
+def unannounced(before: str, after: str, allowed: set[str]) -> list[str]:
+    changes = find_breaking_changes(build_schema(before), build_schema(after))
+    return [change.description for change in changes if change.description not in allowed]
+
+
+def base() -> str:
+    """The exported schema as the main branch has it, or else as last committed."""
+    for revision in ("origin/main", "main", "HEAD"):
+        shown = subprocess.run(
+            ["git", "show", f"{revision}:{EXPORTED}"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        if shown.returncode == 0:
+            return shown.stdout
+    pytest.skip("needs a git history that holds graphql/schema.graphql")
+
+
+def test_the_exported_schema_is_the_one_that_is_served() -> None:
+    assert (ROOT / EXPORTED).read_text() == schema.export(), "stale: run `make schema` and commit the result"
+
+
+def test_no_change_breaks_integrations_unannounced() -> None:
+    assert unannounced(base(), schema.export(), announced()) == []
+
+
+def test_a_removed_field_is_a_breaking_change_until_it_is_announced() -> None:
+    before, after = "type Query { a: Int b: Int }", "type Query { a: Int }"
+
+    assert unannounced(before, after, set()) == ["Field Query.b was removed."]
+    assert unannounced(before, after, {"Field Query.b was removed."}) == []
