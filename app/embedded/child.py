@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from app.embedded import unprivileged
 from app.embedded.privileges import Privileges
 from app.embedded.refusal import StoresRefused
 
@@ -235,7 +236,7 @@ class Child:
         status = process.wait()
         if ready and not self._stopping.is_set():
             self._set(ChildState.RESTARTING)
-        return ready, self._program.why_it_died(status, _from(self._program.log_file, offset))
+        return ready, _why_it_died(self._program, status, _from(self._program.log_file, offset))
 
     def _becomes_ready(self, process: subprocess.Popen[bytes]) -> bool:
         deadline = time.monotonic() + START_SECONDS_MAX
@@ -246,6 +247,17 @@ class Child:
                 process.kill()
             time.sleep(0.01)
         return False
+
+
+def _why_it_died(program: Program, status: int, output: str) -> Death:
+    """The program's own reason, or that of the launcher before it."""
+    if status == unprivileged.REFUSED and unprivileged.PREFIX in output:
+        reason = output.rpartition(unprivileged.PREFIX)[2].strip()
+        return Death(
+            f"The stores cannot run as another user than root ({reason}): let other users read the folder that"
+            " Orderwire is installed in, or start it as a user other than root."
+        )
+    return program.why_it_died(status, output)
 
 
 def _from(file: Path, offset: int) -> str:

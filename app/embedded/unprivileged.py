@@ -15,6 +15,7 @@ from pathlib import Path
 CLONE_NEWUSER = 0x10000000
 PR_SET_PDEATHSIG = 1
 REFUSED = 125
+PREFIX = "orderwire: could not run as another user: "
 
 
 def main(arguments: list[str]) -> None:
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> None:
         os.umask(0o077)
         os.execv(command[0], command)
     except OSError as refused:
-        print(f"{refused.strerror or refused}: {refused.filename or mode}", file=sys.stderr)
+        print(f"{PREFIX}{refused.strerror or refused}: {refused.filename or mode}", file=sys.stderr)
         sys.exit(REFUSED)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -28,6 +29,10 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+
+# Its warning about a server that is away comes with a traceback; whoever asks the pool is told in one sentence.
+logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 
 class Base(DeclarativeBase):
