@@ -1,5 +1,6 @@
 """What stands at /graphiql, without a browser."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from graphql import parse, validate
 from starlette.applications import Starlette
 
 from app import explorer, schema
+from app.commandline import explorer as building
 from app.kernel.settings import Settings
 
 TABS = sorted((Path(__file__).parents[2] / "web" / "explorer" / "src" / "tabs").glob("*.graphql"))
@@ -59,7 +61,9 @@ async def test_nothing_runs_in_the_page_but_its_own_scripts(tmp_path: Path, page
         assert answer.headers["referrer-policy"] == "no-referrer"
 
 
-@pytest.mark.parametrize("name", ["..%2fsecret.txt", "%2e%2e/secret.txt", "../secret.txt", "nothing.js", "%2e%2e", "%00"])
+@pytest.mark.parametrize(
+    "name", ["..%2fsecret.txt", "%2e%2e/secret.txt", "../secret.txt", "nothing.js", "%2e%2e", "%00"]
+)
 async def test_other_files_are_not_found(tmp_path: Path, page: Path, name: str) -> None:
     async with browsing(tmp_path) as client:
         answer = await client.get(f"/graphiql/assets/{name}")
@@ -103,3 +107,28 @@ def test_the_tabs_fit_the_schema(tab: Path) -> None:
 
 def test_there_are_tabs() -> None:
     assert len(TABS) >= 3
+
+
+@pytest.mark.needs("node")
+@pytest.mark.parametrize(("recipe", "told"), [("sleep 0.3", "the explorer is built"), ("sleep 0.3; false", "could not be built")])
+async def test_the_page_knows_that_it_is_built_in_the_background(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, recipe: str, told: str
+) -> None:
+    checkout = tmp_path / "checkout"
+    (checkout / "web" / "explorer").mkdir(parents=True)
+    (checkout / "web" / "explorer" / "package.json").write_text("{}")
+    (checkout / "Makefile").write_text(f".PHONY: web\nweb:\n\t{recipe}\n")
+    monkeypatch.setattr(building, "CHECKOUT", checkout)
+    caplog.set_level("INFO")
+
+    async with browsing(tmp_path) as client:
+        task = asyncio.create_task(building.build(tmp_path / "state"))
+        while not explorer.is_being_built(tmp_path / "state") and not task.done():
+            await asyncio.sleep(0.001)
+        during = await client.get("/graphiql")
+        await task
+        after = await client.get("/graphiql")
+
+    assert "being built now" in during.text
+    assert "make web" in after.text
+    assert told in caplog.text
