@@ -13,7 +13,6 @@ from sqlalchemy import text
 
 from app.kernel.db import Reads
 from app.kernel.principal import Principal
-from app.live import topics as topic_names
 from app.live.events import Position
 from app.live.hub import Hub
 from app.live.mailbox import EndReason, Mailbox
@@ -103,7 +102,7 @@ class Attachment(Generic[M]):
 
     async def __aenter__(self) -> Self:
         await self._hub.started.wait()
-        self._hub.attach({*self.topics, topic_names.AUTH}, self.mailbox)
+        self._hub.attach(self.topics, self.mailbox, rights=True)
         self._watch_expiry()
         return self
 
@@ -135,9 +134,11 @@ class Attachment(Generic[M]):
             assert head is not None, "relay_shard has no row for this shard: run the migrations"
             return Position(head.epoch, shard, head.pos), await show(reads), head.unsettled
 
-    def concerns_viewer(self, subject: UUID) -> bool:
-        """Whether an `auth` event about this client is about the one at the other end."""
-        return self._viewer.principal.id == f"client:{subject}"
+    async def check_rights(self) -> None:
+        """If `auth` events told of the client at the other end, look its rights up again."""
+        changed, self.mailbox.rights_changed = self.mailbox.rights_changed, set()
+        if any(self._viewer.principal.id == f"client:{client}" for client in changed):
+            await self.renew()
 
     async def renew(self) -> None:
         """Look the caller's rights up again; the mailbox ends when they are gone."""

@@ -19,6 +19,7 @@ from app.live.events import LoggedEvent, Position
 from app.live.log import EventLog
 from app.live.mailbox import Mailbox, OrderedMailbox
 from app.live.ring import Ring
+from app.live.topics import AUTH
 
 M = TypeVar("M", bound=Mailbox)
 
@@ -66,6 +67,7 @@ class Hub(Broadcast):
         self._position: Position | None = None
         self._mailboxes: dict[str, set[Mailbox]] = {}
         self._topics: dict[Mailbox, frozenset[str]] = {}
+        self._minding_rights: set[Mailbox] = set()
         self._logger = structlog.get_logger(__name__)
 
     async def disconnect(self) -> None:
@@ -96,14 +98,20 @@ class Hub(Broadcast):
         assert self._position is not None, "wait for Hub.started first"
         return self._position
 
-    def attach(self, topics: Iterable[str], mailbox: M) -> M:
-        """From now on the mailbox is offered each event of any of the topics, once."""
+    def attach(self, topics: Iterable[str], mailbox: M, *, rights: bool = False) -> M:
+        """From now on the mailbox is offered each event of any of the topics, once.
+
+        rights  note the clients of `auth` events as well, beside the content
+        """
         self._topics[mailbox] = wanted = frozenset(topics)
+        if rights:
+            self._minding_rights.add(mailbox)
         for topic in wanted:
             self._mailboxes.setdefault(topic, set()).add(mailbox)
         return mailbox
 
     def detach(self, mailbox: Mailbox) -> None:
+        self._minding_rights.discard(mailbox)
         for topic in self._topics.pop(mailbox, ()):
             listeners = self._mailboxes[topic]
             listeners.discard(mailbox)
@@ -136,6 +144,9 @@ class Hub(Broadcast):
         for event in events:
             self.ring.append(event)
             for topic in event.topics:
+                if topic == AUTH:
+                    for mailbox in self._minding_rights:
+                        mailbox.note_rights(event.subject)
                 for mailbox in self._mailboxes.get(topic, ()):
                     mailbox.offer(event)
                     self.stats.offered += 1

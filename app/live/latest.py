@@ -60,6 +60,10 @@ async def follow_latest(
             try:
                 if start is None:
                     if reset is not None:
+                        # Of a log that starts anew, what it told of the caller's rights may be gone as well.
+                        await attached.renew()
+                        if mailbox.has_ended():
+                            continue
                         yield Reset(reset, reader.cursor)
                     mailbox.rearm()
                     reader.place, state = await attached.snapshot(snapshot)
@@ -116,7 +120,7 @@ class _Reader(Generic[K, V]):
             await self._mailbox.ready()
             if (early := shown_at + self._throttle_seconds - loop.time()) > 0 and not self._mailbox.has_ended():
                 await asyncio.sleep(early)
-            await self._check_rights()
+            await self._attached.check_rights()
             if self._mailbox.has_ended():
                 return
             if self._mailbox.renumbered:
@@ -152,8 +156,3 @@ class _Reader(Generic[K, V]):
             self.place = head
         for number, (key, value) in enumerate(values.items(), 1):
             yield LatestChange(key, value, self.cursor if number == len(values) else before)
-
-    async def _check_rights(self) -> None:
-        changed, self._mailbox.rights_changed = self._mailbox.rights_changed, set()
-        if any(map(self._attached.concerns_viewer, changed)):
-            await self._attached.renew()

@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from app.live import topics
 from app.live.events import LoggedEvent
 
 K = TypeVar("K", bound=Hashable)
@@ -27,13 +26,15 @@ class EndReason(StrEnum):
 class Mailbox:
     """Common to both policies: signals, and each event at most once however many topics brought it.
 
-    overflowed   content was dropped for want of room; the reader must look elsewhere for what it missed
-    renumbered   the log has a new epoch; what was here is void
+    overflowed      content was dropped for want of room; the reader must look elsewhere for what it missed
+    renumbered      the log has a new epoch; what was here is void
+    rights_changed  clients whose rights changed, whether there was room or not; the reader takes them out
     """
 
     def __init__(self) -> None:
         self.overflowed = False
         self.renumbered = False
+        self.rights_changed: set[UUID] = set()
         self.ended: EndReason | None = None
         self.failure: Exception | None = None
         self._offered = 0
@@ -54,6 +55,10 @@ class Mailbox:
             self._take_in(event)
         except Exception as failure:
             self.failure = failure
+        self._signal()
+
+    def note_rights(self, client: UUID) -> None:
+        self.rights_changed.add(client)
         self._signal()
 
     def renumber(self) -> None:
@@ -136,8 +141,7 @@ class OrderedMailbox(Mailbox):
 class LatestMailbox(Mailbox, Generic[K]):
     """Which keys changed, and where last. Any number of changes of a key take the room of one.
 
-    keys            what an event touches, of what this subscriber watches
-    rights_changed  subjects of the `auth` events that came by; the reader takes them out
+    keys  what an event touches, of what this subscriber watches
     """
 
     def __init__(self, keys: Callable[[LoggedEvent], Iterable[K]], *, keys_max: int = 10_000) -> None:
@@ -145,7 +149,6 @@ class LatestMailbox(Mailbox, Generic[K]):
         self._keys = keys
         self._keys_max = keys_max
         self._touched: dict[K, int] = {}
-        self.rights_changed: set[UUID] = set()
 
     def __len__(self) -> int:
         return len(self._touched)
@@ -156,8 +159,6 @@ class LatestMailbox(Mailbox, Generic[K]):
         return taken
 
     def _take_in(self, event: LoggedEvent) -> None:
-        if topics.AUTH in event.topics:
-            self.rights_changed.add(event.subject)
         for key in self._keys(event):
             self._touched[key] = event.pos
         if len(self._touched) > self._keys_max:

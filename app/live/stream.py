@@ -16,7 +16,6 @@ from uuid import UUID
 
 from app.kernel.db import Reads
 from app.kernel.principal import Principal
-from app.live import topics as topic_names
 from app.live.attachment import Attachment, Ended, Reset, Snapshot, State, Viewer
 from app.live.events import LoggedEvent, Position
 from app.live.hub import Hub
@@ -64,6 +63,10 @@ async def follow(
             try:
                 if reader.position is None:
                     if reset is not None:
+                        # Of a log that starts anew, what it told of the caller's rights may be gone as well.
+                        await attached.renew()
+                        if attached.mailbox.has_ended():
+                            continue
                         yield Reset(reset, reader.cursor)
                     attached.mailbox.rearm()
                     position, state = await attached.snapshot(snapshot)
@@ -88,7 +91,8 @@ class _Reader:
         self._mailbox = attached.mailbox
         self._last = start
         self._versions: dict[tuple[str, UUID], int] = {}
-        if start is not None:
+        self._resuming = start is not None
+        if self._resuming:
             self._mailbox.overflow()
 
     @property
@@ -101,6 +105,7 @@ class _Reader:
     def shown(self, position: Position, versions: Mapping[tuple[str, UUID], int]) -> None:
         self.position = self._last = position
         self._versions = dict(versions)
+        self._resuming = False
 
     def is_news(self, event: LoggedEvent) -> bool:
         """Whether the event adds to what was shown; moves the position past it."""
@@ -118,39 +123,35 @@ class _Reader:
 
     async def events(self) -> AsyncGenerator[LoggedEvent, None]:
         """Events in order, from the mailbox or the log, until the mailbox ends.  Raises CannotResume."""
-        resuming = self._mailbox.overflowed
-        if resuming:
-            position = self.position
-            assert position is not None
+        position = self.position
+        assert position is not None
+        if self._resuming:
             await patiently(lambda: require_reachable(self._hub, position))
         while True:
             await self._mailbox.ready()
+            if self._mailbox.rights_changed:
+                await self._attached.check_rights()
             if self._mailbox.has_ended():
                 return
             if self._mailbox.renumbered:
                 raise Renumbered
             if self._mailbox.overflowed:
-                async with aclosing(self._pull(resuming)) as pulled:
+                async with aclosing(self._pull()) as pulled:
                     async for event in pulled:
                         yield event
-                resuming = False
                 continue
             for event in self._mailbox.take():
-                if topic_names.AUTH in event.topics:
-                    if self._attached.concerns_viewer(event.subject):
-                        await self._attached.renew()
-                    if self._attached.topics.isdisjoint(event.topics):
-                        continue
+                if self._mailbox.rights_changed:
+                    await self._attached.check_rights()
                 if self._mailbox.has_ended():
                     return
                 yield event
 
-    async def _pull(self, resuming: bool) -> AsyncGenerator[LoggedEvent, None]:
+    async def _pull(self) -> AsyncGenerator[LoggedEvent, None]:
         """Read the log until the mailbox, taking in again, holds all that is still to come."""
-        if not resuming:
+        if not self._resuming:
             self._hub.stats.overflows += 1
-            # What was dropped may have been news of the caller's rights.
-            await self._attached.renew()
+        self._resuming = False
         self._hub.stats.pulling += 1
         try:
             near = False
@@ -168,6 +169,8 @@ class _Reader:
                     async with aclosing(pages):
                         async for page in pages:
                             for event in page:
+                                if self._mailbox.rights_changed:
+                                    await self._attached.check_rights()
                                 if self._mailbox.has_ended():
                                     return
                                 yield event

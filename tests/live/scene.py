@@ -169,6 +169,7 @@ class Follower:
     """Follows things and checks as it goes: versions of each thing rise by exactly one from what was shown.
 
     slow   seconds spent on each item
+    gate   while it is closed, the follower reads nothing more
     """
 
     scene: Scene
@@ -176,6 +177,7 @@ class Follower:
     things: list[UUID]
     after: str | None = None
     slow: float = 0.0
+    gate: asyncio.Event | None = None
     viewer: SceneViewer | None = None
     topics: list[str] | None = None
     mailbox: OrderedMailbox | None = None
@@ -233,6 +235,8 @@ class Follower:
         try:
             async for item in stream:
                 self._note(item)
+                if self.gate is not None:
+                    await self.gate.wait()
                 if self.slow:
                     await asyncio.sleep(self.slow)
         finally:

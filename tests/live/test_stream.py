@@ -179,17 +179,18 @@ async def test_one_that_stops_reading_is_served_from_the_log_and_then_pushed_to_
     scene.relay()
     hub = await scene.hub(ring=Ring(events_max=10))
     thing, other = things(2)
-    follower = scene.follow(hub, [thing, other], mailbox=OrderedMailbox(events_max=5))
+    gate = asyncio.Event()
+    follower = scene.follow(hub, [thing, other], mailbox=OrderedMailbox(events_max=5), gate=gate)
     await eventually(lambda: follower.items)
-    follower.slow = 0.05
     for n in range(600):
         await scene.write((thing, other)[n % 2])
-    await eventually(lambda: hub.stats.pulling == 1)
+    await eventually(lambda: hub.head().pos == 600, 20)
     assert hub.depth <= 5
 
-    follower.slow = 0
+    gate.set()
     await follower.caught_up()
     await eventually(lambda: hub.stats.pulling == 0)
+    assert hub.stats.overflows >= 1
     from_log = hub.stats.from_log
     assert from_log > 400
     for _ in range(5):
@@ -273,6 +274,34 @@ async def test_a_revoked_caller_gets_nothing_after_the_revocation(scene: Scene) 
     await eventually(lambda: isinstance(follower.items[-1], Ended))
     assert follower.items[-1] == Ended(EndReason.ACCESS_REVOKED)
     assert len(follower.changes) == 1
+
+
+@pytest.mark.parametrize("reading", [True, False])
+async def test_a_revocation_is_heard_also_by_a_mailbox_that_is_full(scene: Scene, reading: bool) -> None:
+    scene.relay()
+    hub = await scene.hub()
+    await scene.pushing(hub)
+    (thing,) = things(1)
+    gate, viewer = asyncio.Event(), scene.viewer()
+    follower = scene.follow(hub, [thing], viewer=viewer, gate=gate, mailbox=OrderedMailbox(events_max=3))
+    await eventually(lambda: follower.items)
+    if reading:  # it stops at a change, else at the snapshot
+        gate.set()
+        await scene.write(thing)
+        await follower.caught_up()
+        gate.clear()
+    for _ in range(10):
+        await scene.write(thing)
+    viewer.admitted = False
+    await scene.announce(topics.AUTH, UUID(int=1), "api_client")
+    await scene.settled()
+    await eventually(lambda: hub.head().pos == 11 + reading)
+    seen = len(follower.changes)
+
+    gate.set()
+
+    await eventually(lambda: isinstance(follower.items[-1], Ended))
+    assert len(follower.changes) == seen
 
 
 async def test_a_stream_ends_when_the_callers_credential_expires(scene: Scene) -> None:
