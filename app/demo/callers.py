@@ -26,7 +26,7 @@ TOKEN_SECONDS = 24 * 3600
 AVAILABILITY = """query {
   availability(skus: ["TEAPOT", "MUG-BLUE"], channel: "WEB") {
     sku available nextAvailableAt
-    byLocation { code units }
+    byLocation { locationCode units }
   }
 }"""
 PLACE = """mutation {
