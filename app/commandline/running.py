@@ -170,10 +170,10 @@ async def _worker(settings: Settings) -> None:
 
 
 async def _demo(settings: Settings, address: str) -> None:
-    from app import demo
+    from app.demo import run
 
     try:
-        await demo.run(settings, address)
+        await run(settings, address)
     except Exception:
         logger.exception("the demo stopped; the API goes on")
 
