@@ -56,7 +56,7 @@ async def follow(
     Raises CursorRefused. PostgreSQL or Redis going away delays items, it ends nothing.
     """
     start = hub.cursors.open(after) if after is not None else None
-    async with Attachment(hub, viewer, topics, mailbox or OrderedMailbox()) as attached:
+    async with Attachment(hub, viewer, topics, OrderedMailbox() if mailbox is None else mailbox) as attached:
         reader = _Reader(hub, attached, start)
         reset: ResetReason | None = None
         while attached.mailbox.ended is None:
