@@ -53,8 +53,12 @@ class Visit:
         urls = [urlsplit(url) for url in self.requests if not url.startswith(("data:", "blob:"))]
         return {url.hostname or "" for url in urls} - {"127.0.0.1"}
 
+    async def open(self, url: str) -> None:
+        """Go to the explorer and wait for its editors, which come after the page."""
+        await self.page.goto(f"{url}/graphiql")
+        await self.page.locator(".graphiql-response .view-lines").wait_for()
+
     async def run(self) -> None:
-        await self.page.locator(".graphiql-response .view-lines").wait_for()  # the editors come after the page
         await self.page.get_by_role("button", name="Execute query").click()
 
     async def answers(self, text: str) -> None:

@@ -1,4 +1,4 @@
-import { getOperationAST, parse } from 'graphql';
+import { Kind, parse } from 'graphql';
 
 import { authorizationOf, readKey } from './key.js';
 
@@ -6,8 +6,9 @@ import { authorizationOf, readKey } from './key.js';
 export function fetcherFor(endpoint, subscriptions) {
   return ({ query, variables, operationName }, options) => {
     const headers = headersOf(options?.headers);
-    const payload = { query, variables: variables ?? {}, ...(operationName && { operationName }) };
     const operation = operationIn(query, operationName);
+    const name = operation ? operation.name?.value : operationName;
+    const payload = { query, variables: variables ?? {}, ...(name && { operationName: name }) };
     return operation?.operation === 'subscription'
       ? subscriptions.observable(payload, operation, headers.authorization)
       : post(endpoint, payload, headers);
@@ -24,10 +25,15 @@ function headersOf(given) {
   return authorization ? { ...rest, authorization } : rest;
 }
 
-/** The operation asked for; undefined where the text does not parse, which the API explains better. */
+/**
+ * The operation asked for; undefined where there is none, which the API explains better.
+ *
+ * A document's only operation is meant whatever the name: just after a change of tabs it is still the other tab's.
+ */
 function operationIn(query, operationName) {
   try {
-    return getOperationAST(parse(query), operationName) ?? undefined;
+    const operations = parse(query).definitions.filter(({ kind }) => kind === Kind.OPERATION_DEFINITION);
+    return operations.length === 1 ? operations[0] : operations.find(({ name }) => name?.value === operationName);
   } catch {
     return undefined;
   }

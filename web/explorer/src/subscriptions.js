@@ -88,9 +88,8 @@ function watched(operation) {
   return field && { key: field.alias?.value ?? field.name.value, variable: after?.name?.value };
 }
 
-/** Sockets end with a close event, GraphQL with a list of errors, and GraphiQL shows either best as an error. */
+/** GraphiQL shows GraphQL's errors well, and would show nothing of a socket's close event. */
 function readable(problem) {
-  if (Array.isArray(problem)) return { errors: problem };
   if (typeof problem?.code === 'number') return new Error(`Closed with ${problem.code}: ${problem.reason || 'no reason'}`);
   return problem;
 }
