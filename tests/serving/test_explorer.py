@@ -110,7 +110,9 @@ def test_there_are_tabs() -> None:
 
 
 @pytest.mark.needs("node")
-@pytest.mark.parametrize(("recipe", "told"), [("sleep 0.3", "the explorer is built"), ("sleep 0.3; false", "could not be built")])
+@pytest.mark.parametrize(
+    ("recipe", "told"), [("sleep 0.3", "the explorer is built"), ("sleep 0.3; false", "could not be built")]
+)
 async def test_the_page_knows_that_it_is_built_in_the_background(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, recipe: str, told: str
 ) -> None:
