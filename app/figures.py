@@ -14,7 +14,7 @@ def of_hub(telemetry: Telemetry, hub: Hub, streams: Sized) -> None:
     stats, source = hub.stats, hub.source.stats
     gauge, total = telemetry.gauge, telemetry.total
     gauge("streams_open", "WebSockets and event streams open.", lambda: len(streams))
-    gauge("subscriptions_open", "Subscriptions being served.", lambda: hub.mailboxes)
+    gauge("hub_mailboxes", "Subscriptions being served, and this process's own look-out.", lambda: hub.mailboxes)
     gauge("hub_healthy", "1 while events reach this process, by push or by polling.", lambda: hub.healthy)
     gauge("hub_pushing", "1 while Redis brings events, 0 while PostgreSQL is polled.", lambda: source.pushing)
     gauge("hub_mailbox_events", "Events that wait in all mailboxes together.", lambda: hub.depth)

@@ -1,9 +1,10 @@
 """Log lines: one JSON object each, on stderr, with the request they belong to and without secrets.
 
 structlog and the standard library end in the same two steps: `_dress` gives a line its time, level and request, and
-the writer masks the finished text. See docs/operating.md for the fields.
+the renderer masks what has the shape of a secret. See docs/operating.md for the fields.
 """
 
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -14,7 +15,7 @@ import orjson
 import structlog
 
 from app.kernel.access_log import current
-from app.kernel.redaction import hidden_by_name, masked, without_rows
+from app.kernel.redaction import hidden_by_name, masked, masked_within, may_hold_secrets, without_rows
 from app.kernel.settings import Settings
 
 Line = MutableMapping[str, Any]
@@ -36,10 +37,10 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     structlog.configure(
         processors=[structlog.processors.add_log_level, _dress, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(_Masking(stream)),  # type: ignore[arg-type]
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(_Masking(stream))
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_log_level, _named],
@@ -58,19 +59,6 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     if _tells_no_address not in serving.filters:
         serving.addFilter(_tells_no_address)
     logging.captureWarnings(True)
-
-
-class _Masking:
-    """A stream that masks what is written to it, line by line."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        return self._stream.write(masked(text))
-
-    def flush(self) -> None:
-        self._stream.flush()
 
 
 def _tells_no_address(record: logging.LogRecord) -> bool:
@@ -114,7 +102,16 @@ def _traceback(exc_info: Any) -> str:
 
 
 def _as_json(_: Any, __: str, line: Line) -> str:
-    return orjson.dumps(dict(line), default=_plain, option=orjson.OPT_NON_STR_KEYS).decode()
+    text = _dumped(line)
+    # Looked for in the finished line, masked in its values: a mask in the line could cut an escape in two.
+    return _dumped(masked_within(line, _plain)) if may_hold_secrets(text) else text
+
+
+def _dumped(line: Line) -> str:
+    try:
+        return orjson.dumps(dict(line), default=_plain, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # a lone surrogate, or an integer beyond 64 bits: better an odd line than none
+        return json.dumps(line, default=_plain)
 
 
 def _plain(value: Any) -> str:
@@ -126,4 +123,4 @@ def _as_text(_: Any, __: str, line: Line) -> str:
     trace = line.pop("exception", None)
     head = f"{line.pop('time')[11:23]} {line.pop('level'):<7} {line.pop('event')}"
     fields = "".join(f"  {name}={_plain(value)}" for name, value in line.items() if name != "trace_id")
-    return f"{head}{fields}" + (f"\n{trace}" if trace else "")
+    return masked(f"{head}{fields}" + (f"\n{trace}" if trace else ""))
