@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 from uuid import UUID
@@ -24,13 +24,16 @@ M = TypeVar("M", bound=Mailbox)
 
 _SETTLE_SECONDS = 0.02
 _SETTLE_TRIES = 6
+# As many changes without a position as a cursor has room for; there are more only while the relay is far behind.
+_AHEAD_MAX = 64
 
-# `unsettled`: a change that this snapshot shows has no position yet, so that no cursor says "up to and including it".
+# `ahead`: what this very snapshot shows although it has no position yet, so that `pos` alone does not cover it.
 _HEAD = text(
     """
-    SELECT epoch, pos, EXISTS (
-        SELECT 1 FROM event_log WHERE shard = :shard AND pos IS NULL AND topics && CAST(:topics AS text[])
-    ) AS unsettled
+    SELECT epoch, pos, ARRAY(
+        SELECT id FROM event_log WHERE shard = :shard AND pos IS NULL AND topics && CAST(:topics AS text[])
+        ORDER BY id LIMIT :most
+    ) AS ahead
     FROM relay_shard WHERE shard = :shard
     """
 )
@@ -114,25 +117,25 @@ class Attachment(Generic[M]):
             self._expiry.cancel()
 
     async def snapshot(self, show: Callable[[Reads], Awaitable[State[T]]]) -> tuple[Position, State[T]]:
-        """A state and the position of the log in the same instant; waits while PostgreSQL is away.
+        """A state and the place in the log that it shows, of the same instant; waits while PostgreSQL is away.
 
-        Waits a moment for positions still to be given, so that whoever resumes at the cursor is not told again what
-        the snapshot showed. Under steady writing it goes on without: versions tell the repetition.
+        With more changes on their way than a cursor can name it waits a moment for the relay, then goes on without
+        naming them: versions tell the repetition as long as the stream lasts.
         """
-        for attempt in range(_SETTLE_TRIES):
-            if attempt:
-                await asyncio.sleep(_SETTLE_SECONDS)
-            position, state, unsettled = await patiently(lambda: self._look(show))
-            if not (unsettled and state.versions):
-                break
-        return position, state
+        for _ in range(_SETTLE_TRIES):
+            position, state = await patiently(lambda: self._look(show))
+            if len(position.ahead) <= _AHEAD_MAX:
+                return position, state
+            await asyncio.sleep(_SETTLE_SECONDS)
+        return replace(position, ahead=()), state
 
-    async def _look(self, show: Callable[[Reads], Awaitable[State[T]]]) -> tuple[Position, State[T], bool]:
+    async def _look(self, show: Callable[[Reads], Awaitable[State[T]]]) -> tuple[Position, State[T]]:
         shard = self._hub.log.shard
         async with self._viewer.reads.snapshot() as reads:
-            head = await reads.first(_HEAD, {"shard": shard, "topics": sorted(self.topics)})
+            asked = {"shard": shard, "topics": sorted(self.topics), "most": _AHEAD_MAX + 1}
+            head = await reads.first(_HEAD, asked)
             assert head is not None, "relay_shard has no row for this shard: run the migrations"
-            return Position(head.epoch, shard, head.pos), await show(reads), head.unsettled
+            return Position(UUID(int=head.epoch.int), shard, head.pos, tuple(head.ahead)), await show(reads)
 
     async def check_rights(self) -> None:
         """If `auth` events told of the client at the other end, look its rights up again."""

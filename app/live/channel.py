@@ -102,6 +102,7 @@ def _event(epoch: UUID, event: dict[str, Any]) -> LoggedEvent:
         body=event["payload"],
         actor=event["actor"],
         occurred_at=datetime.fromisoformat(event["occurred_at"]),
+        id=int(event["id"]),
     )
 
 

@@ -12,7 +12,8 @@ from app.kernel.signing import BadSignature, Signer
 from app.live.events import Position
 
 _PURPOSE = "live-cursor"
-_BODY = struct.Struct(">B16sHQ")  # form, epoch, shard, pos
+_PLACE = struct.Struct(">B16sHQ")  # form, epoch, shard, pos; then the ids that are ahead
+_ID = struct.Struct(">Q")
 _FORM = 1
 
 
@@ -36,14 +37,17 @@ class Cursors:
         self.seal = lru_cache(maxsize=1024)(self._seal)
 
     def _seal(self, position: Position) -> str:
-        return self._signer.seal(_PURPOSE, _BODY.pack(_FORM, position.epoch.bytes, position.shard, position.pos))
+        place = _PLACE.pack(_FORM, position.epoch.bytes, position.shard, position.pos)
+        return self._signer.seal(_PURPOSE, place + b"".join(map(_ID.pack, position.ahead)))
 
     def open(self, cursor: str) -> Position:
         """The position.  Raises CursorRefused."""
         try:
-            form, epoch, shard, pos = _BODY.unpack(self._signer.open(_PURPOSE, cursor))
+            body = self._signer.open(_PURPOSE, cursor)
+            form, epoch, shard, pos = _PLACE.unpack_from(body)
+            ahead = tuple(event_id for (event_id,) in _ID.iter_unpack(body[_PLACE.size :]))
         except (BadSignature, struct.error):
             raise CursorRefused from None
         if form != _FORM:
             raise CursorRefused
-        return Position(UUID(bytes=epoch), shard, pos)
+        return Position(UUID(bytes=epoch), shard, pos, ahead)

@@ -14,11 +14,16 @@ import orjson
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in one shard of the log. Positions compare only within an epoch: a new epoch numbers anew."""
+    """A place in one shard of the log. Positions compare only within an epoch: a new epoch numbers anew.
+
+    ahead  ids of events beyond `pos` that a reader has been shown all the same: its snapshot had their changes before
+           they had a position
+    """
 
     epoch: UUID
     shard: int
     pos: int
+    ahead: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,7 @@ class LoggedEvent:
     """One change of one aggregate. All subscribers of a node share the instance: nobody may alter the payload.
 
     version  of the aggregate after the change; rises by one, so a reader knows what it has seen
+    id       of the row; says which event this is before it has a position
     body     the payload as JSON text; kept as text because most events in memory are never opened
     """
 
@@ -39,6 +45,7 @@ class LoggedEvent:
     body: str
     actor: str
     occurred_at: datetime
+    id: int = 0
 
     @property
     def payload(self) -> Mapping[str, Any]:

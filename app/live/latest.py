@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Hashable, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from app.kernel.db import Reads
@@ -66,7 +66,8 @@ async def follow_latest(
                             continue
                         yield Reset(reset, reader.cursor)
                     mailbox.rearm()
-                    reader.place, state = await attached.snapshot(snapshot)
+                    place, state = await attached.snapshot(snapshot)
+                    reader.place = replace(place, ahead=())  # told again, a value does no harm
                     yield Snapshot(state.items, reader.place, reader.cursor)
                 else:
                     reader.place = start

@@ -16,7 +16,9 @@ import asyncpg
 from app.live import topics as topic_names
 from app.live.events import LoggedEvent, Position
 
-_COLUMNS = "e.pos, e.aggregate, e.subject, e.version, e.type, e.topics, e.payload::text AS body, e.actor, e.occurred_at"
+_COLUMNS = (
+    "e.id, e.pos, e.aggregate, e.subject, e.version, e.type, e.topics, e.payload::text AS body, e.actor, e.occurred_at"
+)
 
 # The shard's row comes along in the same statement, hence from the same instant: a page can be judged by the epoch and
 # the pruned position that were true when it was read. A page without events is one row of NULLs.
@@ -135,6 +137,7 @@ def logged(epoch: UUID, row: Any) -> LoggedEvent:
         body=row["body"],
         actor=row["actor"],
         occurred_at=row["occurred_at"],
+        id=row["id"],
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import UUID
 
@@ -109,16 +109,20 @@ class _Reader:
 
     def is_news(self, event: LoggedEvent) -> bool:
         """Whether the event adds to what was shown; moves the position past it."""
-        assert self.position is not None
+        position = self.position
+        assert position is not None
         subject = (event.aggregate, event.subject)
         shown = self._versions.get(subject)
-        # For what the snapshot showed, its version decides: the change may have been committed in time for the
-        # snapshot and got its position after it. For all else the position decides.
-        news = event.version > shown if shown is not None else event.pos > self.position.pos
+        # For an aggregate that the snapshot showed its version decides, for all else the position.
+        news = event.version > shown if shown is not None else event.pos > position.pos
+        ahead = position.ahead
+        if ahead and event.id in ahead:
+            news = False
+            ahead = tuple(each for each in ahead if each != event.id)
         if shown is not None and news:
             self._versions[subject] = event.version
-        if event.pos > self.position.pos:
-            self.position = self._last = Position(event.epoch, self.position.shard, event.pos)
+        if event.pos > position.pos:
+            self.position = self._last = Position(event.epoch, position.shard, event.pos, ahead)
         return news
 
     async def events(self) -> AsyncGenerator[LoggedEvent, None]:
@@ -188,4 +192,4 @@ class _Reader:
     def _skip_to(self, head: Position) -> None:
         assert self.position is not None
         if head.pos > self.position.pos:
-            self.position = self._last = head
+            self.position = self._last = replace(head, ahead=self.position.ahead)

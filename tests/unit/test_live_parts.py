@@ -30,10 +30,12 @@ def event(pos: int, *topics: str, size: int = 2) -> LoggedEvent:
 # Cursors
 
 
-@given(st.uuids(), st.integers(0, 2**16 - 1), st.integers(0, 2**63 - 1))
-def test_a_cursor_opens_to_what_was_sealed(epoch: UUID, shard: int, pos: int) -> None:
+@given(
+    st.uuids(), st.integers(0, 2**16 - 1), st.integers(0, 2**63 - 1), st.lists(st.integers(0, 2**63 - 1), max_size=64)
+)
+def test_a_cursor_opens_to_what_was_sealed(epoch: UUID, shard: int, pos: int, ahead: list[int]) -> None:
     cursors = Cursors(Signer(b"secret"))
-    position = Position(epoch, shard, pos)
+    position = Position(epoch, shard, pos, tuple(ahead))
 
     assert cursors.open(cursors.seal(position)) == position
 
