@@ -39,10 +39,13 @@ schema: $(VENV)/runtime.stamp ## write graphql/schema.graphql
 
 web: app/static/explorer/index.html ## build the explorer; needs Node.js
 
-app/static/explorer/index.html: $(shell find web/explorer \( -name node_modules -o -name dist \) -prune -o -type f -print)
+app/static/explorer/index.html: web/explorer/node_modules/.package-lock.json $(shell find web/explorer \( -name node_modules -o -name dist \) -prune -o -type f -print)
+	npm --prefix web/explorer run build
+
+web/explorer/node_modules/.package-lock.json: web/explorer/package-lock.json
 	@command -v npm >/dev/null || { echo "make web needs Node.js 20.19 or newer with npm: install it, then run make web again." >&2; exit 1; }
 	npm --prefix web/explorer ci --no-audit --no-fund
-	npm --prefix web/explorer run build
+	@touch $@
 
 functions: $(VENV)/runtime.stamp ## copy changed SQL functions into the newest migration
 	@$(BIN)/python -m app.kernel.functions
