@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from datetime import datetime
 from enum import StrEnum
@@ -33,6 +33,9 @@ NAMING = {
 
 # Its warning about a server that is away comes with a traceback; whoever asks the pool is told in one sentence.
 logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
+
+
+CLOSE_SECONDS = 5.0
 
 
 class Base(DeclarativeBase):
@@ -137,9 +140,16 @@ class Database:
         )
 
     async def close(self) -> None:
+        """Close all connections; those that do not answer are cut off after a moment."""
         if self._calls is not None:
-            await self._calls.close()
-        await self.engine.dispose()
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._calls.close()
+            except TimeoutError:
+                self._calls.terminate()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.engine.dispose()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
