@@ -64,7 +64,8 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """All given bounds hold. Text compares by code point, whatever the database's collation."""
+    """All given bounds hold; with none, every fact that is not NULL. Text compares by code point, whatever the
+    database's collation."""
 
     field: str
     gte: Scalar | None = None
@@ -235,7 +236,8 @@ def to_sql(predicate: Filter, columns: Mapping[str, ColumnElement[Any]]) -> Colu
         case Range(field):
             column = columns[field]
             comparable = collate(column, "C") if isinstance(column.type, String) else column
-            return and_(true(), *(_COMPARE[name](comparable, bind(bound)) for name, bound in predicate.bounds()))
+            bounds = [_COMPARE[name](comparable, bind(bound)) for name, bound in predicate.bounds()]
+            return and_(*bounds) if bounds else column.is_not(None)
 
 
 _SQL_TYPES: tuple[tuple[type, TypeEngine[Any]], ...] = (

@@ -133,6 +133,7 @@ def ask(administrator: Any) -> Iterator[Ask]:
 @example(rows=[dict.fromkeys(VALUES) | {"code": "Z"}], predicate=Range("code", gt="a"))
 @example(rows=[dict.fromkeys(VALUES) | {"name": "aB"}], predicate=Prefix("name", "a_"))
 @example(rows=[dict.fromkeys(VALUES)], predicate=Not(OneOf("code", ())))
+@example(rows=[dict.fromkeys(VALUES)], predicate=Range("amount"))
 def test_postgresql_and_python_agree(ask: Ask, rows: list[dict[str, Any]], predicate: Filter) -> None:
     assert ask(rows, predicate) == [place for place, row in enumerate(rows) if matches(predicate, row)]
 
