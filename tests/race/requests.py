@@ -20,16 +20,20 @@ _ERRORS = "userErrors { code message path }"
 
 
 class Requests:
-    """Builds inputs, each about things of its own, so that the same request has the same effect every time."""
+    """Builds inputs, each about things of its own, so that the same request has the same effect every time.
+
+    units  on hand of each new SKU
+    """
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
+        self.units = 10
         self._numbers = itertools.count(1)
 
-    async def sku(self, units: int = 10) -> str:
+    async def sku(self) -> str:
         code = self.fresh()
         await self.shop.sku(code)
-        await self.shop.stock(code, units)
+        await self.shop.stock(code, self.units)
         return code
 
     def fresh(self) -> str:

@@ -215,6 +215,7 @@ def fewest(line: Line) -> int:
 
 async def test_without_the_key_the_same_cuts_would_place_orders_twice(line: Line) -> None:
     """The test above would see it: here each attempt is a request of its own."""
+    line.new.units = 1_000  # more than all attempts together can order
     usual, _, _ = await effect_of(line, "orderPlace", the_same("usual"))
     line.shake(0.6)
 
