@@ -162,3 +162,17 @@ class BackorderLevel(Base):
 
     sku_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     units: Mapped[int] = mapped_column(Integer)
+
+
+class BackorderClaim(Base):
+    """Units that a channel's orders wait for, those on hold left out: what arrives is theirs before it is sold anew."""
+
+    __tablename__ = "backorder_claim"
+    __table_args__ = (
+        CheckConstraint("units >= 0", name="units"),
+        Index("ix_backorder_claim_open", "sku_id", postgresql_where=text("units > 0")),
+    )
+
+    sku_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    channel_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    units: Mapped[int] = mapped_column(Integer)

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 
+import alembic.command
 import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -12,10 +13,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.kernel.db import Base
+from app.kernel.db import Base, Database
 from app.kernel.functions import APP, migrations_folder
 from app.kernel.migrate import ADVISORY_LOCK, head, migrate, revision
 from app.kernel.operator import OperatorProblem
+from app.orders import commands as orders
+from app.orders.states import HoldReason
+from tests.builders import Shop
 
 
 def script_directory() -> ScriptDirectory:
@@ -102,3 +106,40 @@ async def test_a_missing_database_and_a_wrong_password_are_named(database_url):
         await migrate(database_url.replace("/test_", "/missing_"))
     with pytest.raises(OperatorProblem, match="refuses the user or password"):
         await migrate(database_url.replace("://orderwire:", "://orderwire:wrong"))
+
+
+async def walk(database_url: str, *steps: tuple[str, str]) -> None:
+    """Up or down to these revisions."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()))
+    config.set_main_option("path_separator", "os")
+
+    def follow(connection):
+        config.attributes["connection"] = connection
+        for direction, target in steps:
+            getattr(alembic.command, direction)(config, target)
+
+    engine = create_async_engine(make_url(database_url).set(drivername="postgresql+asyncpg"))
+    async with engine.connect() as connection:
+        await connection.run_sync(follow)
+        await connection.commit()
+    await engine.dispose()
+
+
+async def test_orders_that_wait_already_get_their_claims(database_url):
+    database = Database(database_url)
+    await database.open()
+    shop = Shop(database)
+    await shop.open()
+    await shop.sku("MUG", backorder_limit=10)
+    await shop.place({"MUG": 3})
+    held = await shop.place({"MUG": 4})
+    await shop.run(orders.hold, order_id=held, reason=HoldReason.FRAUD)
+    await database.close()
+
+    await walk(database_url, ("downgrade", "0001"), ("upgrade", "head"))
+
+    await database.open()
+    assert (await shop.one("SELECT units FROM backorder_claim")).units == 3
+    assert await shop.violations() == {}
+    await database.close()

@@ -48,3 +48,6 @@ SELECT order_line_id, sum(units) AS units FROM allocation WHERE status = 'OPEN' 
 
 CREATE OR REPLACE VIEW inventory_backordered AS
 SELECT sku_id, units FROM backorder_level WHERE units <> 0;
+
+CREATE OR REPLACE VIEW inventory_claims AS
+SELECT sku_id, channel_id, units FROM backorder_claim WHERE units <> 0;

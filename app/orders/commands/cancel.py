@@ -1,17 +1,19 @@
 """Cancelling, by line and quantity; what was allocated goes back to stock in the same transaction."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, Text, Uuid, bindparam, func, select, text, update
+from sqlalchemy import Integer, Text, Uuid, bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.kernel.errors import InvalidTransition, NotFound, ValidationRefused
 from app.kernel.work import Result, Work, command
 from app.orders import events, rules
-from app.orders.commands.lock import change, lock
+from app.orders.commands.backorders import give_back
+from app.orders.commands.lock import Row, change, lock
 from app.orders.models import OrderLine
 from app.orders.placing import whole_bundles
 from app.orders.refusals import NothingToCancel
@@ -85,7 +87,7 @@ async def cancel(
     """Cancel lines by quantity, or all that has not shipped. With nothing left, the order is CANCELLED.
 
     Components follow their bundle.  Raises NotFound, VersionConflict, InvalidTransition, NothingToCancel.
-    Locks: the order, then balances by (sku, location, owner), then backorder levels.
+    Locks: the order, then balances by (sku, location, owner), then backorder levels and claims.
     """
     before = await lock(work, order_id)
     if before["lifecycle"] not in OPEN:
@@ -107,7 +109,7 @@ async def cancel(
     _apply(current, wanted)
     touched = [line for line in current.values() if line.cancelled != line.row["cancelled"]]
 
-    stock = await _give_back(work, order_id, touched)
+    stock = await _give_back(work, before, touched)
     await _store(work, touched)
     status = rules.fulfillment_status(line for line in current.values() if line.row["kind"] != LineKind.BUNDLE)
     ended = status == FulfillmentStatus.CANCELLED
@@ -190,7 +192,7 @@ def _apply(current: Mapping[UUID, _Line], wanted: Mapping[UUID, int]) -> None:
             line.backordered = left - line.allocated
 
 
-async def _give_back(work: Work, order_id: UUID, touched: Sequence[_Line]) -> list[events.StockKey]:
+async def _give_back(work: Work, order: Row, touched: Sequence[_Line]) -> list[events.StockKey]:
     """Return allocated units to stock and backordered ones to the limit; tells which balances changed."""
     stock: list[events.StockKey] = []
     released = {line.row["id"]: line.deallocated for line in touched if line.takes_stock and line.deallocated}
@@ -200,17 +202,18 @@ async def _give_back(work: Work, order_id: UUID, touched: Sequence[_Line]) -> li
             {
                 "now": work.now,
                 "actor": work.principal.id,
-                "order": order_id,
+                "order": order["id"],
                 "lines": list(released),
                 "units": list(released.values()),
             },
         )
         stock = [(row.sku_id, row.location_id, row.owner) for row in rows]
-    owed = [(line.row["sku_id"], line.unbackordered) for line in touched if line.takes_stock and line.unbackordered]
+    owed: Counter[UUID] = Counter()
+    for line in touched:
+        if line.takes_stock and line.unbackordered:
+            owed[line.row["sku_id"]] += line.unbackordered
     if owed:
-        units = [-units for _, units in owed]
-        limits = [0] * len(owed)
-        await work.db.execute(_BACKORDER, {"skus": [sku for sku, _ in owed], "units": units, "limits": limits})
+        await give_back(work, order, owed)
     return stock
 
 
@@ -221,13 +224,6 @@ _DEALLOCATE = text(
     bindparam("order", type_=Uuid),
     bindparam("lines", type_=ARRAY(Uuid)),
     bindparam("units", type_=ARRAY(Integer)),
-)
-_BACKORDER = select(
-    func.inventory_backorder(
-        bindparam("skus", type_=ARRAY(Uuid)),
-        bindparam("units", type_=ARRAY(Integer)),
-        bindparam("limits", type_=ARRAY(Integer)),
-    )
 )
 
 

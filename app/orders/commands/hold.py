@@ -8,6 +8,7 @@ from app.kernel.errors import InvalidTransition, NotFound
 from app.kernel.ids import uuid7
 from app.kernel.work import Result, Work, command
 from app.orders import cleaning, events
+from app.orders.commands.backorders import claim, waiting_units
 from app.orders.commands.lock import change, lock
 from app.orders.models import OrderHold
 from app.orders.states import OPEN, HoldReason, Lifecycle, OrderAction
@@ -15,7 +16,10 @@ from app.orders.states import OPEN, HoldReason, Lifecycle, OrderAction
 
 @command(scope="orders:write")
 async def hold(work: Work, *, order_id: UUID, reason: HoldReason, note: str | None = None) -> Result:
-    """Stop an order from going on until the hold is released.  Raises NotFound, VersionConflict, InvalidTransition."""
+    """Stop an order from going on until the hold is released; meanwhile it has no claim on stock that arrives.
+
+    Raises NotFound, VersionConflict, InvalidTransition.
+    """
     before = await lock(work, order_id)
     if before["lifecycle"] not in OPEN:
         raise InvalidTransition(
@@ -35,16 +39,20 @@ async def hold(work: Work, *, order_id: UUID, reason: HoldReason, note: str | No
             placed_at=work.now,
         )
     )
+    waiting = await waiting_units(work, order_id)
+    await claim(work, before, {sku: -units for sku, units in waiting.items()})
     after = await change(work, before, is_on_hold=True)
-    work.record(
-        events.changed("OrderHeld", before=before, after=after, details={"holdId": str(hold_id), "reason": reason})
-    )
+    details = {"holdId": str(hold_id), "reason": reason}
+    work.record(events.changed("OrderHeld", before=before, after=after, skus=waiting, details=details))
     return {"orderId": order_id, "holdId": hold_id}
 
 
 @command(scope="orders:write")
 async def hold_release(work: Work, *, order_id: UUID, hold_id: UUID, note: str | None = None) -> Result:
-    """Release one hold; the order goes on once none is open.  Raises NotFound, VersionConflict, InvalidTransition."""
+    """Release one hold; once none is open the order goes on, and takes its place again among those that wait for stock.
+
+    Raises NotFound, VersionConflict, InvalidTransition.
+    """
     before = await lock(work, order_id)
     released = await work.db.execute(
         update(OrderHold)
@@ -58,11 +66,10 @@ async def hold_release(work: Work, *, order_id: UUID, hold_id: UUID, note: str |
     still_open = select(func.count()).where(OrderHold.order_id == order_id, OrderHold.released_at.is_(None))
     on_hold = bool((await work.db.execute(still_open)).scalar_one())
     after = await change(work, before, is_on_hold=on_hold)
-    work.record(
-        events.changed(
-            "OrderHoldReleased", before=before, after=after, details={"holdId": str(hold_id), "reason": reason}
-        )
-    )
+    waiting = await waiting_units(work, order_id)
+    await claim(work, after, waiting)
+    details = {"holdId": str(hold_id), "reason": reason}
+    work.record(events.changed("OrderHoldReleased", before=before, after=after, skus=waiting, details=details))
     return {"orderId": order_id, "holdId": hold_id}
 
 

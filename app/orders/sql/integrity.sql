@@ -21,6 +21,17 @@ FROM (SELECT sku_id, sum(backordered) AS units FROM order_line
 FULL JOIN (SELECT sku_id, units FROM inventory_backordered) b ON b.sku_id = l.sku_id
 WHERE coalesce(l.units, 0) <> coalesce(b.units, 0);
 
+-- What orders wait for, those on hold left out, and what stock keeps for them.
+CREATE OR REPLACE VIEW integrity_order_claims AS
+SELECT coalesce(l.sku_id, c.sku_id) AS sku_id, coalesce(l.channel_id, c.channel_id) AS channel_id,
+       coalesce(l.units, 0) AS waiting_lines, coalesce(c.units, 0) AS claim
+FROM (SELECT ol.sku_id, o.channel_id, sum(ol.backordered) AS units
+      FROM order_line ol JOIN orders o ON o.id = ol.order_id
+      WHERE ol.takes_stock AND ol.backordered > 0 AND NOT o.is_on_hold GROUP BY ol.sku_id, o.channel_id) l
+FULL JOIN (SELECT sku_id, channel_id, units FROM inventory_claims) c
+       ON c.sku_id = l.sku_id AND c.channel_id = l.channel_id
+WHERE coalesce(l.units, 0) <> coalesce(c.units, 0);
+
 CREATE OR REPLACE VIEW integrity_order_totals AS
 SELECT o.id AS order_id, o.number, o.total_minor, l.total_minor AS lines_minor, o.shipping_minor,
        coalesce(s.on_top, 0) AS shipping_tax_on_top_minor

@@ -82,6 +82,7 @@ BEGIN
         p_allocation_owner, p_allocation_units, p_allocation_floor, p_reservation);
     IF cardinality(p_backorder_sku) > 0 THEN
         PERFORM inventory_backorder(p_backorder_sku, p_backorder_units, p_backorder_limit);
+        PERFORM inventory_claim((p_order ->> 'channel_id')::uuid, p_backorder_sku, p_backorder_units);
     END IF;
     RETURN result;
 END $$;
