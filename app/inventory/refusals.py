@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from app.inventory.states import StockState
 from app.kernel.errors import Refusal
 
 
@@ -92,10 +93,20 @@ class StockCompareFailed(Refusal):
 
     code = "STOCK_COMPARE_FAILED"
 
-    def __init__(self, *, sku_id: str, location_id: str, expected: int, actual: int, **names: str) -> None:
+    def __init__(
+        self,
+        *,
+        sku_id: str,
+        location_id: str,
+        expected: int,
+        actual: int,
+        path: list[str] | None = None,
+        **names: str,
+    ) -> None:
         sku, location = names.get("sku", sku_id), names.get("location", location_id)
         super().__init__(
-            f"{actual} of {sku} lie at {location}, you compared with {expected}: read the balance again, then decide."
+            f"{actual} of {sku} lie at {location}, you compared with {expected}: read the balance again, then decide.",
+            path=path,
         )
         self.sku, self.location = sku, location
         self.facts: dict[str, Any] = {
@@ -109,7 +120,10 @@ class StockCompareFailed(Refusal):
 
 
 class StockBelowCommitted(Refusal):
-    """The change would leave less on hand than is allocated, reserved or set aside."""
+    """The change would leave less on hand than is allocated, reserved or set aside, or take more than is set aside.
+
+    moved_from  the state that units were to leave, where there are too few of them in it
+    """
 
     code = "STOCK_BELOW_COMMITTED"
 
@@ -123,14 +137,23 @@ class StockBelowCommitted(Refusal):
         reserved: int,
         damaged: int,
         quality_control: int,
+        moved_from: StockState | None = None,
+        path: list[str] | None = None,
         **names: str,
     ) -> None:
         sku, location = names.get("sku", sku_id), names.get("location", location_id)
-        free = on_hand - allocated - reserved - damaged - quality_control
-        super().__init__(
-            f"Of {on_hand} {sku} at {location}, {allocated} are allocated, {reserved} reserved, {damaged} damaged and"
-            f" {quality_control} in quality control: at most {free} can go. Cancel or release some first."
-        )
+        if moved_from in (StockState.DAMAGED, StockState.QUALITY_CONTROL):
+            free, state = (
+                (damaged, "damaged") if moved_from is StockState.DAMAGED else (quality_control, "in quality control")
+            )
+            message = f"{free} of {sku} at {location} are {state}: move no more than these from there."
+        else:
+            free = on_hand - allocated - reserved - damaged - quality_control
+            message = (
+                f"Of {on_hand} {sku} at {location}, {allocated} are allocated, {reserved} reserved, {damaged} damaged"
+                f" and {quality_control} in quality control: at most {free} can go. Cancel or release some first."
+            )
+        super().__init__(message, path=path)
         self.sku, self.location = sku, location
         self.on_hand = on_hand
         self.committed = allocated + reserved

@@ -24,7 +24,7 @@ def code(value: str, path: Sequence[str] = ()) -> str:
     written = unicodedata.normalize("NFC", value)
     if not 1 <= len(written) <= CODE_MAX:
         raise ValidationRefused(
-            f"A {_field(path)} has 1 to {CODE_MAX} characters, this one has {len(written)}: choose another.",
+            f"`{_field(path)}` has {len(written)} characters, and 1 to {CODE_MAX} are wanted: choose another.",
             path=list(path),
         )
     if written != written.strip():

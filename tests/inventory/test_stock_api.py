@@ -92,11 +92,12 @@ async def test_setting_needs_the_figure_that_is_there(shop: Shop, desk: Desk) ->
 
     (error,) = refused["userErrors"]
     assert error["__typename"] == "StockCompareFailed"
-    assert {key: error[key] for key in ("sku", "location", "expected", "actual")} == {
+    assert {key: error[key] for key in ("sku", "location", "expected", "actual", "path")} == {
         "sku": "MUG",
         "location": "LEEDS",
         "expected": 4,
         "actual": 5,
+        "path": ["input", "changes", "1"],
     }
     assert refused["stockLevels"] == []
     assert await shop.rows("SELECT 1 FROM stock_level b JOIN sku s ON s.id = b.sku_id WHERE s.code = 'CUP'") == []
@@ -116,7 +117,13 @@ async def test_moving_takes_units_out_of_sale_and_back(shop: Shop, desk: Desk) -
     assert (moved["stockLevels"][0]["onHand"], moved["stockLevels"][0]["available"]) == (5, 1)
     too_many = change(units=5, fromState="QUALITY_CONTROL", toState="DAMAGED")
     refused = await desk.do("stockMove", LEVELS, {"changes": [too_many], "reason": "OTHER"})
-    assert refused["userErrors"][0]["code"] == "STOCK_BELOW_COMMITTED"
+    (error,) = refused["userErrors"]
+    assert (error["code"], error["available"]) == ("STOCK_BELOW_COMMITTED", 4)
+    assert error["message"] == "4 of MUG at LEEDS are in quality control: move no more than these from there."
+    assert error["path"] == ["input", "changes", "0"]
+    unsellable = change(units=2, fromState="AVAILABLE", toState="DAMAGED")
+    refused = await desk.do("stockMove", LEVELS, {"changes": [unsellable], "reason": "OTHER"})
+    assert "4 in quality control: at most 1 can go" in refused["userErrors"][0]["message"]
     nowhere = change(units=1, fromState="DAMAGED", toState="DAMAGED")
     refused = await desk.do("stockMove", LEVELS, {"changes": [nowhere], "reason": "OTHER"})
     assert refused["userErrors"][0]["path"] == ["input", "changes", "0", "toState"]
@@ -160,6 +167,41 @@ async def test_an_adjustment_that_makes_no_sense_is_refused_by_its_place(
 
     assert refused["userErrors"][0]["path"] == path
     assert await shop.rows("SELECT 1 FROM stock_movement") == []
+
+
+async def test_no_stock_level_counts_more_than_it_can_hold(shop: Shop, desk: Desk) -> None:
+    await shop.sku("MUG")
+    for _ in range(2):
+        await shop.stock("MUG", 1_000_000_000)
+
+    refused = await desk.do("stockAdjust", LEVELS, {"changes": [change(units=1_000_000_000)], "reason": "FOUND"})
+
+    (error,) = refused["userErrors"]
+    assert (error["code"], error["path"]) == ("VALIDATION", ["input", "changes"])
+    assert "up to 2,147,483,647 units" in error["message"]
+    assert (await shop.level("MUG")).on_hand == 2_000_000_000
+
+
+@pytest.mark.parametrize("field", ["units", "compareUnits"])
+@pytest.mark.parametrize("figure", [-1, 1_000_000_001])
+async def test_a_figure_that_cannot_be_is_refused_at_its_field(shop: Shop, desk: Desk, field: str, figure: int) -> None:
+    await shop.sku("MUG")
+    await shop.stock("MUG", 5)
+    wanted = change(**{"units": 5, "compareUnits": 5, field: figure})
+
+    refused = await desk.do("stockSet", LEVELS, {"changes": [wanted], "reason": "COUNTED"})
+
+    assert refused["userErrors"][0]["path"] == ["input", "changes", "0", field]
+
+
+async def test_the_owner_whose_stock_is_short_is_not_guessed(shop: Shop, desk: Desk) -> None:
+    await shop.sku("MUG")
+    await shop.stock("MUG", 5)
+    changes = [change(units=1), change(units=-1, owner="ACME")]
+
+    refused = await desk.do("stockAdjust", LEVELS, {"changes": changes, "reason": "LOST"})
+
+    assert refused["userErrors"][0]["path"] == ["input", "changes"]
 
 
 async def test_safety_stock_is_kept_from_sale(shop: Shop, desk: Desk) -> None:

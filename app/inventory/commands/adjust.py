@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import asyncpg
+
 from app.inventory import events
 from app.inventory.models import OWN
 from app.inventory.refusals import StockBelowCommitted, StockCompareFailed
@@ -11,6 +13,7 @@ from app.inventory.states import AdjustmentReason, MovementType, StockState
 from app.kernel import texts
 from app.kernel.errors import NotFound, Refusal, ValidationRefused
 from app.kernel.ids import uuid7
+from app.kernel.inputs import INT_MAX
 from app.kernel.texts import spelled
 from app.kernel.work import Result, Work, one_call
 
@@ -92,7 +95,8 @@ async def set_(
 
     Raises StockCompareFailed where it is not, and what `adjust` raises.
     """
-    check(changes, [max(change.units, change.compare_units) for change in changes], least=0)
+    check(changes, [change.units for change in changes], least=0)
+    check(changes, [change.compare_units for change in changes], least=0, field="compareUnits")
     deltas = [_Change(on_hand=change.units - change.compare_units, compare=change.compare_units) for change in changes]
     return await _write(work, MovementType.SET, "StockSet", changes, deltas, reason, reference)
 
@@ -123,8 +127,12 @@ def _gain(change: Shift, state: StockState) -> int:
     return change.units * ((change.to_state == state) - (change.from_state == state))
 
 
-def check(changes: Sequence[Named], sizes: Sequence[int], *, least: int = 1) -> None:
-    """Shape of the input.  Raises ValidationRefused."""
+def check(changes: Sequence[Named], sizes: Sequence[int], *, least: int = 1, field: str = "units") -> None:
+    """Shape of the input.
+
+    sizes  the figures in the field of each change, without their signs
+    Raises ValidationRefused.
+    """
     if not 1 <= len(changes) <= BALANCES_MAX:
         raise ValidationRefused(
             f"Name between 1 and {BALANCES_MAX} balances, not {len(changes)}.", path=["input", "changes"]
@@ -134,8 +142,8 @@ def check(changes: Sequence[Named], sizes: Sequence[int], *, least: int = 1) -> 
         path = ["input", "changes", str(i)]
         if not least <= size <= UNITS_MAX:
             raise ValidationRefused(
-                f"{change.sku} at {change.location}: units lie between {least} and {UNITS_MAX:,}.",
-                path=[*path, "units"],
+                f"{change.sku} at {change.location}: `{field}` is {size:,}, and {least} to {UNITS_MAX:,} are taken.",
+                path=[*path, field],
             )
         if change.owner is not None:
             texts.code(change.owner, [*path, "owner"])
@@ -187,7 +195,6 @@ async def _write(
         reference = texts.line(reference, ["input", "reference"])
     keys = await keys_of(work, named)
     adjustment_id = uuid7()
-    names = {key: (one.sku, one.location) for key, one in zip(keys, named, strict=True)}
     try:
         return await work.call(
             "inventory_adjust",
@@ -208,8 +215,26 @@ async def _write(
             {"adjustmentId": adjustment_id, "balances": keys},
         )
     except (StockCompareFailed, StockBelowCommitted) as refusal:
-        # SQL knows ids; people know codes.
-        for (sku_id, location_id, _), (sku, location) in names.items():
-            if (sku_id, location_id) == (refusal.facts["sku_id"], refusal.facts["location_id"]):
-                raise type(refusal)(**refusal.facts, sku=sku, location=location) from refusal
-        raise
+        raise _named(refusal, keys, named) from refusal
+    except asyncpg.NumericValueOutOfRangeError as beyond:
+        raise ValidationRefused(
+            f"A stock level counts up to {INT_MAX:,} units, and one of these would hold more: add fewer.",
+            path=["input", "changes"],
+        ) from beyond
+
+
+def _named(
+    refusal: StockCompareFailed | StockBelowCommitted, keys: Sequence[events.StockKey], named: Sequence[Named]
+) -> Refusal:
+    """The refusal with codes and the place of the change at fault: SQL knows ids, people know codes.
+
+    Where several owners' stock of the SKU lies there, SQL does not say whose it was.
+    """
+    at = refusal.facts["sku_id"], refusal.facts["location_id"]
+    places = [place for place, (sku, location, _) in enumerate(keys) if (sku, location) == at]
+    one = named[places[0]]
+    path = ["input", "changes", *([str(places[0])] if len(places) == 1 else [])]
+    facts = {**refusal.facts, "sku": one.sku, "location": one.location, "path": path}
+    if isinstance(refusal, StockBelowCommitted) and isinstance(one, Shift) and len(places) == 1:
+        facts["moved_from"] = one.from_state
+    return type(refusal)(**facts)
