@@ -15,7 +15,7 @@ from app.kernel.clock import Clock
 from app.kernel.db import Database
 from app.kernel.settings import Settings
 from app.kernel.telemetry import Telemetry
-from app.live.outage import is_outage
+from app.live.outage import give_way, is_outage
 from app.live.prune import prune
 
 RELEASE_SECONDS = 0.5
@@ -103,6 +103,7 @@ async def keep(timer: Timer, telemetry: Telemetry) -> None:
             if failures:
                 log.info("timer runs again", timer=timer.name, failures=failures)
             failures = 0
+        give_way()
         await asyncio.sleep(_pause(timer, failures))
 
 

@@ -26,6 +26,7 @@ from app.gql.resume import starting_after
 from app.gql.rights import denial
 from app.gql.scopes import Rights
 from app.kernel.principal import Kind, Principal
+from app.live.outage import give_way
 
 TIMEOUT_SECONDS = 10.0
 
@@ -143,6 +144,7 @@ class Graph:
         events = aiter(source)
         try:
             while True:
+                give_way()
                 try:
                     event = await anext(events)
                 except StopAsyncIteration:

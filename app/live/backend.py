@@ -124,6 +124,7 @@ class LogBackend(BroadcastBackend):
                     while True:
                         async with asyncio.timeout(SILENCE_SECONDS):
                             message = await pubsub.get_message(timeout=None)
+                        give_way()
                         # Until Redis has acknowledged the subscription there is nothing but this to come.
                         if message is None or message["type"] != "message":
                             continue
@@ -161,6 +162,7 @@ class LogBackend(BroadcastBackend):
                     if await self._read_inbox() or not self.stats.pushing:
                         await self._catch_up()
                     away = False
+                    give_way()
                     await self._wait()
             except Exception as error:
                 if not is_outage(error):
@@ -169,7 +171,7 @@ class LogBackend(BroadcastBackend):
                     self._logger.warning("PostgreSQL is away; trying again", error=repr(error))
                 self.stats.outages += 1
                 away = True
-                give_way()
+            give_way()
             await asyncio.sleep(POLL_SECONDS)
 
     async def _wait(self) -> None:

@@ -13,7 +13,7 @@ from app.live.attachment import Attachment, Ended, Reset, Snapshot, State, Viewe
 from app.live.events import LoggedEvent, Position
 from app.live.hub import Hub
 from app.live.mailbox import LatestMailbox
-from app.live.outage import patiently
+from app.live.outage import give_way, patiently
 from app.live.replay import CannotResume, Renumbered, ResetReason, replay, require_reachable
 
 T = TypeVar("T")
@@ -118,6 +118,7 @@ class _Reader(Generic[K, V]):
                 async for change in changes:
                     yield change
         while True:
+            give_way()
             await self._mailbox.ready()
             if (early := shown_at + self._throttle_seconds - loop.time()) > 0 and not self._mailbox.has_ended():
                 await asyncio.sleep(early)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from redis.exceptions import RedisError
 
 from app.live import channel
+from app.live.outage import give_way
 
 _GATHER_SECONDS = 0.001
 
@@ -42,6 +43,7 @@ class Nudger:
                     await client.publish(channel.NUDGE, b"")
                 except (RedisError, OSError, TimeoutError):
                     await asyncio.sleep(0.5)
+                give_way()
                 await asyncio.sleep(_GATHER_SECONDS)  # commits of the same moment share a nudge
         finally:
             with suppress(RedisError, OSError):

@@ -35,7 +35,11 @@ def _passes(sqlstate: str | None) -> bool:
 
 
 def give_way() -> None:
-    """Raise CancelledError if this task was cancelled: a driver may have turned it into an error of its own."""
+    """Raise CancelledError if this task was cancelled and did not hear of it.
+
+    A driver may have turned the cancellation into an error of its own, or, where its answer came at that very moment,
+    into that answer: `asyncio.wait_for` does so before Python 3.12. Whoever loops over a driver's calls asks here.
+    """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
@@ -46,7 +50,9 @@ async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
     pause = 0.05
     while True:
         try:
-            return await ask()
+            answer = await ask()
+            give_way()
+            return answer
         except Exception as error:
             if not is_outage(error):
                 raise

@@ -9,6 +9,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from app.live import channel
+from app.live.outage import give_way
 
 _WAITING_MAX = 1_000
 _WAITING_BYTES = 16 * 1024 * 1024
@@ -39,9 +40,11 @@ class Publisher:
         client = channel.publishing_client(self._url)
         try:
             while True:
+                give_way()
                 await self._wake.wait()
                 self._wake.clear()
                 while self._waiting:
+                    give_way()
                     message = self._waiting.popleft()
                     self._bytes -= len(message)
                     try:

@@ -103,6 +103,7 @@ class Relay:
             try:
                 async with self._session() as session:
                     while not await session.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCK, self._shard):
+                        give_way()
                         await asyncio.sleep(_STANDBY_SECONDS)
                     self.stats.leading = True
                     self.stats.elections += 1
@@ -114,9 +115,9 @@ class Relay:
                 elif self.stats.leading:
                     self._log.warning("relay lost PostgreSQL", error=repr(error))
                 self.stats.outages += 1
-                give_way()
             finally:
                 self.stats.leading = False
+            give_way()
             await asyncio.sleep(_STANDBY_SECONDS)
 
     @asynccontextmanager
@@ -151,6 +152,7 @@ class Relay:
         loop = asyncio.get_running_loop()
         pause, heartbeat_at = _POLL_MIN, 0.0
         while True:
+            give_way()
             self._nudged.clear()
             look = await session.fetchrow(_LOOK, self._shard)
             assert look is not None, "relay_shard has no row for this shard: run the migrations"
@@ -207,9 +209,11 @@ class Relay:
                     await pubsub.subscribe(channel.NUDGE)
                     while True:
                         await pubsub.get_message(timeout=None)
+                        give_way()
                         self._nudged.set()
             except (RedisError, OSError, TimeoutError):
                 pass  # the publisher tells of it
             except Exception:
                 self._log.exception("listening for nudges stumbled; it goes on")
+            give_way()
             await asyncio.sleep(0.5)

@@ -132,6 +132,7 @@ class _Reader:
         if self._resuming:
             await patiently(lambda: require_reachable(self._hub, position))
         while True:
+            give_way()
             await self._mailbox.ready()
             if self._mailbox.rights_changed:
                 await self._attached.check_rights()
