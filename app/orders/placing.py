@@ -27,6 +27,7 @@ from app.sourcing import promise
 from app.sourcing.promise import Facts, Taken
 from app.sourcing.rules import Destination
 
+MONEY_MAX = 2**63 - 1
 NO_MONEY = rules.PricedLine(0, 0, (), 0, 0)
 
 
@@ -117,6 +118,8 @@ def plan(request: OrderRequest, world: World, now: datetime, new_id: Callable[[]
         whole_minor(request.shipping.amount, currency, ["input", "shipping", "amount"]) if request.shipping else 0
     )
     totals = rules.totals([line.money for line in lines], shipping, shipping_taxes)
+    if max(totals.total_minor, totals.subtotal_minor, totals.tax_minor) > MONEY_MAX:
+        raise ValidationRefused("The order comes to more than can be counted: split it.", path=["input", "lines"])
     _compare_total(request, totals.total_minor, currency)
 
     order_id = new_id()
@@ -175,8 +178,8 @@ def _explode(request: OrderRequest, facts: Facts, currency: str, new_id: Callabl
         if sku is None:
             refusals.append(UnknownSku(asked.sku, path=[*path, "sku"]))
             continue
-        if not sku["active"]:
-            refusals.append(SkuNotSellable(asked.sku, path=[*path, "sku"]))
+        if (inactive := promise.retired(sku, facts)) is not None:
+            refusals.append(SkuNotSellable(asked.sku, inactive, path=[*path, "sku"]))
             continue
         unit_price = asked.unit_price
         if unit_price is None:
@@ -188,6 +191,12 @@ def _explode(request: OrderRequest, facts: Facts, currency: str, new_id: Callabl
         lines.append(line)
         if line.kind == LineKind.BUNDLE:
             lines.extend(_components(line, facts, len(lines), new_id))
+    units: dict[str, int] = {}
+    for line in lines:
+        code = line.sku["code"]
+        units[code] = units.get(code, 0) + line.ordered
+        if units[code] > promise.UNITS_MAX:
+            refusals.append(promise.beyond_counting(code, units[code], [*line.path, "quantity"]))
     if refusals:
         raise Refusal.together(refusals)
     return lines

@@ -16,8 +16,14 @@ class UnknownSku(Refusal):
 class SkuNotSellable(Refusal):
     code = "SKU_NOT_SELLABLE"
 
-    def __init__(self, sku: str, *, path: list[str]) -> None:
-        super().__init__(f"{sku} is not active: activate it, or leave it out.", path=path)
+    def __init__(self, sku: str, inactive: str, *, path: list[str]) -> None:
+        """inactive  the code at fault: the SKU's own, or that of a part of the bundle"""
+        super().__init__(
+            f"{sku} is not active: activate it, or leave it out."
+            if inactive == sku
+            else f"{inactive}, a part of the bundle {sku}, is not active: activate it, or leave {sku} out.",
+            path=path,
+        )
         self.sku = sku
 
 

@@ -58,7 +58,7 @@ class Promises:
 
     def of(self, code: str) -> Availability:
         sku = self._facts.skus.get(spelled(code))
-        if sku is None or not sku["active"]:
+        if sku is None or promise.retired(sku, self._facts):
             return Availability(code, AvailabilityStatus.UNKNOWN)
         needs = self._needs(sku)
         if not needs:
@@ -70,11 +70,11 @@ class Promises:
         return Availability(
             code,
             _status(now_units, room, bool(preorder)),
-            available=now_units if self._at is None else promise.units_at(steps, self._at),
-            atp=steps,
+            available=_countable(now_units if self._at is None else promise.units_at(steps, self._at)),
+            atp=[AtpStep(step.from_, _countable(step.units)) for step in steps],
             by_location=() if preorder else self._by_location(needs),
             next_available_at=next((step.from_ for step in steps if step.units > now_units), None),
-            backorderable=max(0, room - now_units),
+            backorderable=_countable(max(0, room - now_units)),
             preorder_release_at=max(
                 (datetime.fromisoformat(part["preorderReleaseAt"]) for part in preorder), default=None
             ),
@@ -96,8 +96,13 @@ class Promises:
         for location, by_sku in self._held:
             units = min(_free(by_sku, part["id"]) // need for part, need in needs)
             if units:
-                found.append(UnitsFrom(location["code"], location["name"], units))
+                found.append(UnitsFrom(location["code"], location["name"], _countable(units)))
         return found
+
+
+def _countable(units: int) -> int:
+    """No more than one request could ask for, and than an Int of the API can tell."""
+    return min(units, promise.UNITS_MAX)
 
 
 def _free(by_sku: Mapping[str, Sequence[tuple[str, int]]], sku: str) -> int:

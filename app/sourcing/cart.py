@@ -127,7 +127,7 @@ def evaluate(asked: Sequence[Asked], facts: Facts, destination: Destination | No
 def _parts(line: Asked, facts: Facts) -> list[_Part] | None:
     """None where the SKU cannot be sold at all."""
     sku = facts.skus.get(spelled(line.sku))
-    if sku is None or not sku["active"]:
+    if sku is None or promise.retired(sku, facts):
         return None
     parts = sku["components"] if sku["bundle"] else [{"code": sku["code"], "units": 1}]
     found = [(facts.skus[part["code"]], part["units"]) for part in parts]

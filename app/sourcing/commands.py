@@ -97,19 +97,25 @@ def _refuse_preorders(lines: Sequence[Wanted], facts: Facts, work: Work) -> None
 
 
 def demand_of(lines: Sequence[Wanted], facts: Facts) -> dict[str, int]:
-    """Units by SKU id, bundles taken apart, services left out.  Raises NotFound for every unknown or inactive code."""
+    """Units by SKU id, bundles taken apart, services left out.
+
+    Raises NotFound for every unknown or inactive code, ValidationRefused for more units than can be counted.
+    """
     refusals: list[Refusal] = []
     demand: dict[str, int] = {}
     for i, line in enumerate(lines):
         sku = facts.skus.get(spelled(line.sku))
-        if sku is None or not sku["active"]:
+        if sku is None or promise.retired(sku, facts):
             refusals.append(NotFound("SKU", line.sku, path=["input", "lines", str(i), "sku"]))
             continue
         parts: Sequence[Mapping[str, Any]] = sku["components"] if sku["bundle"] else [{"code": sku["code"], "units": 1}]
         for part in parts:
             stocked = facts.skus[part["code"]]
             if stocked["stockTracked"]:
-                demand[stocked["id"]] = demand.get(stocked["id"], 0) + line.quantity * part["units"]
+                units = demand[stocked["id"]] = demand.get(stocked["id"], 0) + line.quantity * part["units"]
+                if units > promise.UNITS_MAX:
+                    path = ["input", "lines", str(i), "quantity"]
+                    refusals.append(promise.beyond_counting(stocked["code"], units, path))
     if refusals:
         raise Refusal.together(refusals)
     return demand

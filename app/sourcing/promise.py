@@ -10,11 +10,14 @@ from typing import Any
 from uuid import UUID
 
 from app.inventory.refusals import InsufficientStock, UnitsAt
-from app.kernel.errors import NotFound
+from app.kernel.errors import NotFound, ValidationRefused
+from app.kernel.inputs import INT_MAX
 from app.kernel.principal import Kind, Principal
 from app.network.queries import is_public
 from app.sourcing import rules
 from app.sourcing.rules import Candidate, Destination
+
+UNITS_MAX = INT_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,19 @@ def _may_use(principal: Principal, channel: Mapping[str, Any]) -> bool:
         # A storefront key sells in its channel: without one it sells nowhere.
         return principal.kind is not Kind.STOREFRONT and (channel["active"] or not is_public(principal))
     return principal.channel_id == UUID(channel["id"]) and (channel["active"] or not is_public(principal))
+
+
+def retired(sku: Mapping[str, Any], facts: Facts) -> str | None:
+    """The code that keeps a SKU from being sold because it is not active: its own, or that of a bundle's part."""
+    parts = [facts.skus[part["code"]] for part in sku["components"]] if sku["bundle"] else []
+    return next((str(each["code"]) for each in (sku, *parts) if not each["active"]), None)
+
+
+def beyond_counting(code: str, units: int, path: Sequence[str]) -> ValidationRefused:
+    """The refusal of a quantity that no order line and no balance can hold."""
+    return ValidationRefused(
+        f"{units:,} of {code} are more than can be counted: ask for {UNITS_MAX:,} at most.", path=list(path)
+    )
 
 
 def is_preorder(sku: Mapping[str, Any], now: datetime) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,8 @@ import pytest
 
 from app.kernel.errors import NotFound, Refusal, ValidationRefused
 from app.kernel.principal import Kind, Principal
+from app.orders.refusals import SkuNotSellable
+from app.orders.requests import LineRequest
 from tests.builders import Shop
 from tests.inventory.area import Desk
 
@@ -175,6 +178,51 @@ async def test_a_bundle_is_promised_as_its_scarcest_part_allows(shop: Shop, desk
     with pytest.raises(Refusal):
         await shop.place({"SET": 5})
     await shop.place({"SET": 4})
+
+
+async def test_a_bundle_with_a_part_that_was_withdrawn_is_not_sold(shop: Shop, desk: Desk) -> None:
+    for sku in ("MUG", "CUP"):
+        await shop.sku(sku)
+        await shop.stock(sku, 5)
+    await shop.sku("SET", components=[{"sku": "MUG", "units": 1}, {"sku": "CUP", "units": 1}])
+    await shop.sku("CUP", active=False)
+
+    (bundle,) = await ask(desk, "SET")
+    cart = await desk.ask(CART, lines=[{"sku": "SET", "quantity": 1}])
+    with pytest.raises(NotFound):
+        await shop.reserve({"SET": 1})
+    with pytest.raises(SkuNotSellable, match="CUP, a part of the bundle SET, is not active") as refused:
+        await shop.place({"SET": 1})
+
+    assert bundle["status"] == "UNKNOWN"
+    assert cart["cartAvailability"]["lines"][0]["status"] == "UNKNOWN"
+    assert not cart["cartAvailability"]["orderable"]
+    assert refused.value.path == ["input", "lines", "0", "sku"]
+    assert await shop.rows("SELECT 1 FROM orders") == []
+
+
+async def test_quantities_beyond_counting_are_answered_or_refused_by_name(shop: Shop, desk: Desk) -> None:
+    for at in ("YORK", "HULL"):
+        await shop.location(at)
+    await shop.channel()
+    await shop.sku("SCREW", "0.01", backorder_limit=2**31 - 1)
+    await shop.sku("POST", "1.00", stock_tracked=False)
+    for at in ("LEEDS", "YORK", "HULL"):
+        await shop.stock("SCREW", 1_000_000_000, at=at)
+    await shop.sku("CRATE", components=[{"sku": "SCREW", "units": 100_000}])
+    await shop.sku("LETTERS", components=[{"sku": "POST", "units": 100_000}])
+
+    (screws,) = await ask(desk, "SCREW")
+    assert (screws["available"], screws["atp"][0]["units"], screws["backorderable"]) == ((2**31 - 1,) * 3)
+    for sku, part in (("CRATE", "SCREW"), ("LETTERS", "POST")):
+        with pytest.raises(ValidationRefused, match=f"10,000,000,000 of {part} are more") as refused:
+            await shop.place({sku: 100_000})
+        assert refused.value.path == ["input", "lines", "0", "quantity"]
+    lines = [{"sku": "CRATE", "quantity": 20_000}, {"sku": "CRATE", "quantity": 20_000}]
+    held = await desk.do("stockReserve", "reservation { token }", {"channel": "WEB", "seconds": 60, "lines": lines})
+    assert held["userErrors"][0]["path"] == ["input", "lines", "1", "quantity"]
+    with pytest.raises(ValidationRefused, match="comes to more than can be counted"):
+        await shop.place_lines(*[LineRequest(sku="POST", quantity=1_000_000, unit_price=Decimal(10**9))] * 1_000)
 
 
 async def test_a_preorder_is_sold_from_its_limit_until_its_release(shop: Shop, desk: Desk) -> None:

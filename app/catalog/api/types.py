@@ -84,7 +84,9 @@ class Sku(Node):
     is_bundle: bool = strawberry.field(
         description="Whether an order of it explodes to `components`, whose stock it is sold from."
     )
-    active: bool = strawberry.field(description="Whether it can be ordered.")
+    active: bool = strawberry.field(
+        description="Whether it can be ordered. A bundle can be where its parts are active too."
+    )
     version: int = strawberry.field(description="Rises by one with every change, prices and components included.")
     created_at: datetime = strawberry.field(description="When Orderwire first heard of it.")
     updated_at: datetime = strawberry.field(description="When it last changed.")

@@ -40,7 +40,7 @@ class UnknownSkuError(UserError):
 
 
 @user_error(refusals.SkuNotSellable)
-@strawberry.type(name="SkuNotSellable", description="The SKU is not active.")
+@strawberry.type(name="SkuNotSellable", description="The SKU is not active, or is a bundle with a part that is not.")
 class SkuNotSellableError(UserError):
     sku: str = strawberry.field(description="The SKU's code.")
 
