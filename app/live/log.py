@@ -13,6 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
+from app.kernel.db import PLANNING
 from app.live import topics as topic_names
 from app.live.events import LoggedEvent, Position
 
@@ -84,8 +85,7 @@ class EventLog:
                 "statement_timeout": "5000",
                 # How many events a topic has decides the plan, so a plan is made for each set of topics.
                 "plan_cache_mode": "force_custom_plan",
-                # Pages are short; compiling a plan costs more than running it.
-                "jit": "off",
+                **PLANNING,
             },
         )
 

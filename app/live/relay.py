@@ -18,6 +18,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from app.kernel.clock import Clock
+from app.kernel.db import PLANNING
 from app.live import channel
 from app.live.outage import give_way, is_outage
 from app.live.publisher import Publisher
@@ -139,7 +140,7 @@ class Relay:
                 "tcp_keepalives_count": "3",
                 # Positions are published, so they must not come back different after a crash of the server.
                 "synchronous_commit": "on",
-                "jit": "off",
+                **PLANNING,
             },
         )
         try:
