@@ -12,18 +12,26 @@ import structlog
 from sqlalchemy import text
 
 from app.kernel.clock import Clock
-from app.kernel.db import Database
+from app.kernel.db import Database, Reads
+from app.kernel.errors import Refusal
+from app.kernel.principal import system
 from app.kernel.settings import Settings
 from app.kernel.telemetry import Telemetry
+from app.kernel.work import CommandArguments, Runner, Unavailable
 from app.live.outage import give_way, is_outage
 from app.live.prune import prune
+from app.orders import commands as orders
+from app.orders import queries
 
 RELEASE_SECONDS = 0.5
+ALLOCATE_SECONDS = 0.5
 FORGET_SECONDS = 60.0
 PRUNE_SECONDS = 3600.0
 # A batch is one transaction: small enough not to keep sellers of the same SKUs waiting.
 RELEASE_BATCH = 500
 FORGET_BATCH = 1_000
+# Orders looked up at once; each is a transaction of its own.
+ALLOCATE_BATCH = 50
 _BACKOFF_MAX = 5.0
 
 _EXPIRE = "SELECT inventory_reservations_expire($1, $2, $3)"
@@ -36,6 +44,8 @@ _FORGET = text(
     WHERE k.principal = old.principal AND k.key = old.key
     """
 )
+
+_ALLOCATOR = system("allocator", "orders:write")
 
 log = structlog.get_logger("orderwire.jobs")
 
@@ -50,14 +60,16 @@ class Timer:
 
 
 async def run_timers(database: Database, clock: Clock, settings: Settings, telemetry: Telemetry) -> None:
-    """Release expired reservations, forget old idempotency keys and old events, until cancelled."""
+    """Release expired reservations, allocate backorders, forget old idempotency keys and events, until cancelled."""
     retention = timedelta(days=settings.event_retention_days)
+    runner = Runner(database, clock, watching=telemetry)
 
     async def prune_events() -> None:
         telemetry.events_pruned.inc(await prune(database, clock, retention=retention))
 
     timers = [
         Timer("release reservations", RELEASE_SECONDS, lambda: release_expired(database, clock, telemetry)),
+        Timer("allocate backorders", ALLOCATE_SECONDS, lambda: allocate_backorders(runner, telemetry)),
         Timer("forget idempotency keys", FORGET_SECONDS, lambda: forget_keys(database, clock, telemetry)),
         Timer("prune events", PRUNE_SECONDS, prune_events),
     ]
@@ -73,6 +85,34 @@ async def release_expired(database: Database, clock: Clock, telemetry: Telemetry
         released += count
         telemetry.reservations_expired.inc(count)
     return released
+
+
+async def allocate_backorders(runner: Runner, telemetry: Telemetry) -> int:
+    """Allocate stock that has come to the orders that wait for it, in their turn; how many units were.
+
+    An order that cannot be served now is passed over, so that nobody waits behind it, and looked at again next time.
+    """
+    reads = Reads(runner.database, _ALLOCATOR, runner.clock)
+    allocated = 0
+    after: queries.WaitingPlace | None = None
+    faults: list[Exception] = []
+    while waiting := await queries.servable(reads, after=after, limit=ALLOCATE_BATCH):
+        for order in waiting:
+            try:
+                result = await runner.run(_ALLOCATOR, orders.allocate, CommandArguments(None), order_id=order.id)
+            except Unavailable:
+                raise
+            except Refusal:
+                continue
+            except Exception as problem:
+                faults.append(problem)
+                continue
+            allocated += result["units"]
+            telemetry.backorders_allocated.inc(result["units"])
+        after = (waiting[-1].priority, waiting[-1].placed_at, waiting[-1].id)
+    if faults:
+        raise faults[0]
+    return allocated
 
 
 async def forget_keys(database: Database, clock: Clock, telemetry: Telemetry) -> int:
@@ -115,7 +155,7 @@ def _pause(timer: Timer, failures: int) -> float:
 
 
 def _tell(timer: Timer, problem: Exception) -> None:
-    if is_outage(problem):
+    if is_outage(problem) or isinstance(problem, Unavailable):
         log.warning("timer waits for PostgreSQL", timer=timer.name, error=repr(problem))
     else:
         log.error("timer failed; it goes on", timer=timer.name, exc_info=problem)

@@ -119,6 +119,9 @@ class Telemetry:
         self.reservations_expired = self._counter(
             "reservations_expired", "Reservations released because their time was over."
         )
+        self.backorders_allocated = self._counter(
+            "backordered_units_allocated", "Units allocated to orders that waited for stock."
+        )
         self.keys_pruned = self._counter("idempotency_keys_pruned", "Idempotency records deleted after their time.")
         self.events_pruned = self._counter("events_pruned", "Events deleted after their retention.")
         self.timer_failures = self._counter(

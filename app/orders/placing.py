@@ -10,7 +10,8 @@ from uuid import UUID
 from app.inventory.refusals import ReservationClosed
 from app.kernel import money, search
 from app.kernel.errors import NotFound, Refusal, ValidationRefused
-from app.orders import rules
+from app.orders import allocating, rules
+from app.orders.allocating import Allocated, Wanted
 from app.orders.cleaning import whole_minor
 from app.orders.refusals import (
     ChannelClosed,
@@ -24,7 +25,7 @@ from app.orders.requests import AddressRequest, DiscountRequest, LineRequest, Or
 from app.orders.rules import Tax
 from app.orders.states import LineKind
 from app.sourcing import promise
-from app.sourcing.promise import Facts, Taken
+from app.sourcing.promise import Facts
 from app.sourcing.rules import Destination
 
 MONEY_MAX = 2**63 - 1
@@ -69,12 +70,6 @@ class World:
     reservation: Mapping[str, Any] | None
     customer_id: str | None
     existing: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Allocated:
-    line: Line
-    taken: Taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,16 +302,19 @@ def _allocate(
     stocked = [line for line in lines if line.takes_stock]
     demand: dict[str, int] = {}
     for line in stocked:
-        if not _is_preorder(line.sku, now):
+        if not promise.is_preorder(line.sku, now):
             demand[line.sku["id"]] = demand.get(line.sku["id"], 0) + line.ordered
     allotment = promise.allot(
         demand, facts, _destination(request.shipping_address), reservation["lines"] if reservation else ()
     )
 
-    allocations = _deal(stocked, allotment.taken)
+    wanted = [Wanted(line.id, line.sku["id"], line.ordered) for line in stocked]
+    allocations = allocating.deal(wanted, allotment.taken)
+    got = allocating.units_by_line(allocations)
     refusals: dict[str, Refusal] = {}
     beyond: dict[str, int] = {}
     for line in stocked:
+        line.allocated = got.get(line.id, 0)
         line.backordered = line.ordered - line.allocated
         sku = line.sku
         beyond[sku["id"]] = beyond.get(sku["id"], 0) + line.backordered
@@ -334,38 +332,9 @@ def _allocate(
             line.allocated = line.ordered
     for line in lines:
         if line.kind == LineKind.BUNDLE:
-            line.allocated = whole_bundles(line.ordered, components.get(line.id, []))
+            line.allocated = allocating.whole_bundles(line.ordered, components.get(line.id, []))
             line.backordered = line.ordered - line.allocated
     return allocations
-
-
-def whole_bundles(ordered: int, components: Sequence[Any]) -> int:
-    """How many bundles have all their components allocated."""
-    return min((c.allocated // c.units_per_parent for c in components), default=ordered)
-
-
-def _is_preorder(sku: Mapping[str, Any], now: datetime) -> bool:
-    """Before its release date a SKU is sold from its backorder limit alone, whatever lies in stock."""
-    release = sku["preorderReleaseAt"]
-    return release is not None and datetime.fromisoformat(release) > now
-
-
-def _deal(lines: Sequence[Line], taken: Sequence[Taken]) -> list[Allocated]:
-    """Hand out what each SKU got to its lines, in the order's own order."""
-    piles: dict[str, list[Taken]] = {}
-    for pick in reversed(taken):
-        piles.setdefault(pick.sku, []).append(pick)
-    dealt = []
-    for line in lines:
-        pile = piles.get(line.sku["id"], [])
-        while line.allocated < line.ordered and pile:
-            pick = pile.pop()
-            units = min(pick.units, line.ordered - line.allocated)
-            dealt.append(Allocated(line, Taken(pick.sku, pick.location, pick.owner, units, pick.floor)))
-            line.allocated += units
-            if units < pick.units:
-                pile.append(Taken(pick.sku, pick.location, pick.owner, pick.units - units, pick.floor))
-    return dealt
 
 
 def _destination(address: AddressRequest | None) -> Destination | None:

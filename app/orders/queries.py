@@ -7,7 +7,21 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Text, Uuid, and_, bindparam, column, false, func, select, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Row,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    column,
+    false,
+    func,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.kernel import search
@@ -16,6 +30,7 @@ from app.kernel.filters import bind, same_as_any
 from app.kernel.pagination import Listing, OrderTerm
 from app.kernel.principal import Kind, Principal
 from app.orders.models import Order, OrderAddress, OrderDiscount, OrderHold, OrderLine, TaxLine
+from app.orders.states import OPEN
 
 OrderRow = Row[Any]
 
@@ -242,3 +257,33 @@ async def sizes_by_external_ref(reads: Reads, channel_id: UUID, refs: Sequence[s
         .group_by(Order.external_ref)
     )
     return {row.external_ref: (row.lines, int(row.units)) for row in await reads.all(statement)}
+
+
+# Where an order stands among those that wait for stock: the most urgent first, then the oldest.
+WaitingPlace = tuple[int, datetime, UUID]
+
+
+async def servable(reads: Reads, *, after: WaitingPlace | None, limit: int) -> Sequence[Row[Any]]:
+    """Orders that wait for units of which their channel has some, in their turn: id, priority, placed_at.
+
+    Left out: orders on hold, and those of whose SKUs nothing can be had now, so that nobody waits behind them.
+    """
+    claims = func.sourcing_servable_claims(bindparam(None, reads.now, type_=DateTime(timezone=True), unique=True))
+    claim = claims.table_valued(column("sku_id", Uuid), column("channel_id", Uuid)).render_derived(name="claim")
+    statement = (
+        select(Order.id, Order.priority, Order.placed_at)
+        .select_from(claim)
+        .join(OrderLine, OrderLine.sku_id == claim.c.sku_id)
+        .join(Order, and_(Order.id == OrderLine.order_id, Order.channel_id == claim.c.channel_id))
+        .where(OrderLine.backordered > 0, OrderLine.takes_stock)
+        .where(Order.lifecycle.in_(sorted(OPEN)), ~Order.is_on_hold)
+        .where(visible_to(reads.principal))
+        .group_by(Order.id)
+        .order_by(Order.priority.desc(), Order.placed_at, Order.id)
+        .limit(limit)
+    )
+    if after is not None:
+        priority, placed_at, order_id = (bind(part) for part in after)
+        place = tuple_(-Order.priority, Order.placed_at, Order.id)
+        statement = statement.where(place > tuple_(-priority, placed_at, order_id))
+    return await reads.all(statement)

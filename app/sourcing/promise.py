@@ -39,6 +39,8 @@ class Facts:
     locations  by id, the channel's active ones
     balances   units that may be taken (safety stock already off) by location, then SKU, then owner, own stock first
     supply     what is due, by SKU and date: (location, due at, units beyond what fills up the safety stock)
+    backordered units sold beyond stock, by SKU
+    claimed    those of them that lie in stock now and are about to be allocated: in no balance above
     """
 
     channel: Mapping[str, Any]
@@ -47,16 +49,21 @@ class Facts:
     balances: Mapping[str, Mapping[str, Sequence[tuple[str, int]]]]
     supply: Mapping[str, Sequence[tuple[str, datetime, int]]]
     backordered: Mapping[str, int]
+    claimed: Mapping[str, int]
 
     @classmethod
-    def read(cls, raw: Mapping[str, Any]) -> "Facts":
+    def read(cls, raw: Mapping[str, Any], *, for_claims: bool = False) -> "Facts":
+        """for_claims  for those who wait: nothing is kept from them"""
         channel = raw["channel"]
         location_list = channel["locations"]
         stock_skus = raw["stockSkus"] or []
+        kept = {} if for_claims or not raw["claims"] else _kept_for_claims(raw)
         balances: dict[str, dict[str, list[tuple[str, int]]]] = {}
         for sku_n, location_n, owner, available, safety_stock in raw["stock"]:
             location = location_list[location_n - 1]
             free = available - max(safety_stock, location["safetyStock"])
+            if kept:
+                free -= kept.get((stock_skus[sku_n - 1], location["id"], owner), 0)
             if free > 0:
                 by_sku = balances.setdefault(location["id"], {})
                 by_sku.setdefault(stock_skus[sku_n - 1], []).append((owner, free))
@@ -64,6 +71,9 @@ class Facts:
             for owners in by_sku.values():
                 owners.sort()
         locations = {location["id"]: location for location in location_list}
+        claimed: dict[str, int] = {}
+        for (sku, _, _), units in kept.items():
+            claimed[sku] = claimed.get(sku, 0) + units
         return cls(
             channel=channel,
             skus={sku["code"]: sku for sku in raw["skus"]},
@@ -71,6 +81,7 @@ class Facts:
             balances=balances,
             supply=_sellable_supply(raw["supply"]["supply"], locations),
             backordered=raw["supply"]["backordered"],
+            claimed=claimed,
         )
 
     def sku_codes(self) -> dict[str, str]:
@@ -105,14 +116,40 @@ class Facts:
             if (owners := self.balances.get(location["id"], {}).get(sku))
         ]
 
+    def owed(self, sku: str) -> int:
+        """Backordered units that supply has yet to bring."""
+        return max(0, self.backordered.get(sku, 0) - self.claimed.get(sku, 0))
+
     def next_available_at(self, sku: str, units: int, now: datetime) -> datetime | None:
         """When supply, after what is owed already, covers that many units more."""
-        left = units + self.backordered.get(sku, 0)
+        left = units + self.owed(sku)
         for _, due_at, due_units in self.supply.get(sku, ()):
             left -= due_units
             if left <= 0:
                 return max(due_at, now)
         return None
+
+
+def _kept_for_claims(raw: Mapping[str, Any]) -> dict[tuple[str, str, str], int]:
+    """Units by SKU, location and owner that orders which wait are about to get: not for those who come now.
+
+    A channel gets only what its own safety stock leaves it, from the location it prefers, our own stock first.
+    """
+    skus, locations = raw["stockSkus"], raw["channel"]["locations"]
+    left: dict[tuple[str, str], list[tuple[str, int, int]]] = {}
+    for sku_n, location_n, owner, available, safety_stock in raw["stock"]:
+        at = (skus[sku_n - 1], locations[location_n - 1]["id"])
+        left.setdefault(at, []).append((owner, available, safety_stock))
+    kept: dict[tuple[str, str, str], int] = {}
+    for sku, units, floors in raw["claims"]:
+        for location, floor in floors:
+            for owner, available, safety_stock in sorted(left.get((sku, location), ())):
+                key = (sku, location, owner)
+                free = available - kept.get(key, 0) - max(safety_stock, floor)
+                if (take := min(units, free)) > 0:
+                    kept[key] = kept.get(key, 0) + take
+                    units -= take
+    return kept
 
 
 def _sellable_supply(
@@ -270,7 +307,7 @@ def promise_over_time(facts: Facts, sku: str, now: datetime) -> list[AtpStep]:
     units_now = facts.units_promisable(sku)
     if sku not in facts.supply:
         return [AtpStep(now, units_now)]
-    owed = facts.backordered.get(sku, 0)
+    owed = facts.owed(sku)
     changes = []
     for _, due_at, units in facts.supply[sku]:
         kept = min(owed, units)

@@ -1,6 +1,7 @@
 """What can be promised: the facts of a channel, read in one statement."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from app.kernel.db import Reads
 from app.kernel.errors import ValidationRefused
@@ -26,3 +27,10 @@ async def facts(
     code = spelled(channel) if channel is not None else None
     raw = await reads.value(FACTS, code, list({spelled(each) for each in codes}), bound_to)
     return promise.seen_by(reads.principal, raw, channel, path)
+
+
+async def facts_for_claims(reads: Reads, *, channel_id: UUID, codes: Sequence[str]) -> Facts:
+    """What a channel has of these SKUs for its orders that wait: nothing is kept for others, whose turn comes later."""
+    raw = await reads.value(FACTS, None, list(codes), channel_id)
+    assert raw is not None, "a channel with orders is never deleted"
+    return Facts.read(raw, for_claims=True)

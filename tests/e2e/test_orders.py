@@ -1,5 +1,10 @@
 """Orders over HTTP, as callers send them."""
 
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
 from uuid import uuid4
 
 from tests.builders import Shop
@@ -63,3 +68,45 @@ async def test_a_shortage_is_a_typed_user_error(api: Api, shop: Shop) -> None:
     assert error["__typename"] == "InsufficientStock"
     assert (error["code"], error["path"]) == ("INSUFFICIENT_STOCK", ["input", "lines", "0"])
     assert (error["sku"], error["requested"], error["available"]) == ("MUG", 2, 1)
+
+
+WATCH = """
+subscription($ids: [ID!]!) {
+  orderEvents(ids: $ids) {
+    ... on OrderSnapshot { orders { fulfillmentStatus } }
+    ... on OrderChange {
+      version type order { fulfillmentStatus lines { nodes { quantities { allocated backordered } } } }
+    }
+  }
+}
+"""
+RECEIVE = """
+mutation($input: StockAdjustInput!) { stockAdjust(input: $input, idempotencyKey: "receipt") { userErrors { message } } }
+"""
+
+
+async def events(api: Api, key: str, ids: list[str]) -> AsyncIterator[dict[str, Any]]:
+    """What orderEvents tells of these orders, over server-sent events."""
+    headers = {"authorization": f"Bearer {key}", "accept": "text/event-stream"}
+    body = {"query": WATCH, "variables": {"ids": ids}}
+    async with api.http.stream("POST", "/graphql", json=body, headers=headers) as answer:
+        async for line in answer.aiter_lines():
+            if line.startswith("data:") and (data := json.loads(line.removeprefix("data:") or "null")):
+                yield data["data"]["orderEvents"]
+
+
+async def test_an_order_that_waits_is_allocated_by_itself_when_stock_comes(api: Api, shop: Shop) -> None:
+    await shop.sku("MUG", backorder_limit=5)
+    key = await api.key()
+    given = {"channel": "WEB", "lines": [{"sku": "MUG", "quantity": 2}]}
+    order = (await api.ask(PLACE, {"input": given, "key": "k"}, key=key))["orderPlace"]["order"]
+    receipt = {"reason": "RECEIVED", "changes": [{"sku": "MUG", "location": "LEEDS", "units": 9}]}
+
+    async with asyncio.timeout(10), aclosing(events(api, key, [order["id"]])) as told:
+        assert await anext(told) == {"orders": [{"fulfillmentStatus": "BACKORDERED"}]}
+        assert (await api.ask(RECEIVE, {"input": receipt}, key=key))["stockAdjust"]["userErrors"] == []
+        change = await anext(told)
+
+    assert (change["version"], change["type"]) == (2, "OrderAllocated")
+    assert change["order"]["fulfillmentStatus"] == "SCHEDULED"
+    assert change["order"]["lines"]["nodes"] == [{"quantities": {"allocated": 2, "backordered": 0}}]

@@ -12,7 +12,9 @@ from app.inventory import commands as inventory
 from app.inventory.commands.adjust import Delta, Figure, Shift
 from app.inventory.commands.safety_stock import SafetyStock
 from app.inventory.states import AdjustmentReason, StockState
+from app.jobs import allocate_backorders
 from app.kernel.errors import Refusal
+from app.kernel.telemetry import Telemetry
 from app.orders import commands as orders
 from app.orders.states import CancelReason
 from tests.builders import Shop
@@ -46,7 +48,7 @@ class Walk:
         """One thing, done or refused."""
         name = self.random.choice(
             ("adjust", "set", "move", "floor", "reserve", "reserve", "extend", "release", "expire", "place", "place",
-             "use", "cancel", "cancel")
+             "use", "cancel", "cancel", "serve")
         )  # fmt: skip
         try:
             await getattr(self, name)()
@@ -112,6 +114,9 @@ class Walk:
             await self.shop.run(
                 orders.cancel, order_id=self.random.choice(self.orders), reason=CancelReason.CUSTOMER, lines=None
             )
+
+    async def serve(self) -> None:
+        await allocate_backorders(self.shop.runner, Telemetry())
 
     def token(self) -> str:
         return self.random.choice(self.tokens[-4:]) if self.tokens else "none"

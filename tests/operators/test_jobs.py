@@ -1,4 +1,4 @@
-"""The worker's timers: reservations let go in time, old keys and events forgotten, outages outlived."""
+"""The worker's timers: reservations let go, backorders served, old keys and events forgotten, outages outlived."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -46,6 +46,19 @@ async def test_an_expired_reservation_gives_its_units_back_within_two_seconds(sh
                 await asyncio.sleep(0.02)
 
     assert count(telemetry, "reservations_expired") == 1
+
+
+async def test_stock_that_comes_is_allocated_to_those_who_wait_within_two_seconds(shop: Shop) -> None:
+    await shop.sku("MUG", backorder_limit=5)
+    await shop.place({"MUG": 4})
+    telemetry = Telemetry()
+    async with timers(shop, telemetry), timers(shop, telemetry):
+        await shop.stock("MUG", 3)
+        async with asyncio.timeout(2):
+            while not (await shop.level("MUG")).allocated:
+                await asyncio.sleep(0.02)
+
+    assert (await shop.level("MUG")).allocated == count(telemetry, "backordered_units_allocated") == 3
 
 
 async def test_before_the_timer_has_run_an_expired_reservation_is_refused_by_its_token(shop: Shop) -> None:

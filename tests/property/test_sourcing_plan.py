@@ -114,7 +114,7 @@ def facts(stock: dict[str, dict[str, int]], owners: dict[str, int]) -> Facts:
         at: {"id": at, "code": at, "priority": 0, "country": "GB", "lat": None, "lon": None, "safetyStock": 0}
         for at in PLACES
     }
-    return Facts({}, {}, locations, balances, {}, {})
+    return Facts({}, {}, locations, balances, {}, {}, {})
 
 
 @given(
@@ -154,3 +154,48 @@ def test_allotting_uses_the_reservation_first_and_never_more_than_a_balance_has(
         free = dict(world.balances.get(at, {}).get(sku, ())).get(owner, 0)
         kept = sum(h[3] for h in held if h[:3] == [sku, at, owner])
         assert units <= free + kept
+
+
+# What each channel with a claim keeps back at the locations that serve it.
+floors = st.one_of(
+    st.permutations(PLACES).map(lambda places: [(at, 0) for at in places]),
+    st.lists(st.tuples(st.sampled_from(PLACES), st.integers(0, 3)), max_size=5, unique_by=lambda floor: floor[0]),
+)
+claims = st.lists(st.tuples(st.sampled_from(SKUS), st.integers(1, 9), floors), max_size=4)
+
+
+@given(stocks, st.dictionaries(st.sampled_from(SKUS), st.integers(1, 4)), claims, st.sampled_from((0, 0, 2)))
+def test_what_orders_that_wait_are_about_to_get_is_kept_from_others_and_nothing_more(
+    stock: dict[str, dict[str, int]],
+    consigned: dict[str, int],
+    claims: list[tuple[str, int, list[tuple[str, int]]]],
+    floor: int,
+) -> None:
+    raw = {
+        "channel": {"locations": [{"id": at, "code": at, "safetyStock": floor} for at in PLACES]},
+        "skus": [],
+        "stockSkus": list(SKUS),
+        "stock": [
+            [SKUS.index(sku) + 1, PLACES.index(at) + 1, owner, units, 1]
+            for at, by_sku in stock.items()
+            for sku, own in by_sku.items()
+            for owner, units in (("", own), ("ACME", consigned.get(sku, 0)))
+            if units
+        ],
+        "supply": {"supply": [], "backordered": dict.fromkeys(SKUS, 100)},
+        "claims": claims,
+    }
+
+    others, waiting = Facts.read(raw), Facts.read(raw, for_claims=True)
+
+    for sku in SKUS:
+        promisable, there = others.units_promisable(sku), waiting.units_promisable(sku)
+        asked = sum(units for each, units, _ in claims if each == sku)
+        assert others.claimed.get(sku, 0) <= asked
+        assert there - others.claimed.get(sku, 0) <= promisable <= there
+        assert others.owed(sku) == 100 - others.claimed.get(sku, 0)
+        same_locations = all(
+            sorted(at_floors) == [(at, floor) for at in PLACES] for each, _, at_floors in claims if each == sku
+        )
+        if same_locations:
+            assert promisable == max(0, there - asked)

@@ -16,9 +16,11 @@ from uuid import UUID, uuid4
 from app.inventory import commands as inventory
 from app.inventory.commands.adjust import Delta, Figure, Shift
 from app.inventory.states import AdjustmentReason, StockState
+from app.jobs import allocate_backorders
 from app.kernel.clock import FixedClock
 from app.kernel.db import Database
 from app.kernel.errors import Refusal
+from app.kernel.telemetry import Telemetry
 from app.kernel.work import CommandArguments, CommandFunction, Runner
 from app.orders import commands as orders
 from app.orders.commands.cancel import CancelLine
@@ -37,13 +39,13 @@ RECENT = 24  # orders, holds and reservations that clients reach for, so that th
 
 
 async def open_shop(database: Database, skus: list[str] = SKUS, locations: list[str] = LOCATIONS) -> tuple[Shop, Book]:
-    """A shop with some stock of everything everywhere; one SKU may be sold beyond it."""
+    """A shop with some stock of everything everywhere; two SKUs may be sold beyond it."""
     shop, book = Shop(database), Book()
     for location in locations:
         await shop.location(location)
     await shop.channel()
     for i, sku in enumerate(skus):
-        await shop.sku(sku, backorder_limit=15 if i == 0 else 0)
+        await shop.sku(sku, backorder_limit=15 if i < 2 else 0)
         for location in locations:
             await shop.stock(sku, STOCK_AT_START, at=location)
             book.on_hand[sku, location] += STOCK_AT_START
@@ -63,6 +65,8 @@ class Clients:
         self.skus = skus
         self.locations = locations
         self.retries: Counter[str] = Counter()
+        self.served = 0  # units that came to orders which waited for them
+        self._telemetry = Telemetry()
         self._random = random.Random(seed)
         self._holds: list[tuple[str, str]] = []
         self._kinds: dict[Callable[[], Awaitable[None]], int] = {
@@ -117,12 +121,12 @@ class Clients:
         await self._release_expired()
 
     async def _let_time_pass(self) -> None:
-        """A second in every hundredth, and the timer of two workers."""
+        """A second in every hundredth, and the timers of two workers."""
         while True:
             await asyncio.sleep(0.01)
             self.clock.advance(timedelta(seconds=1))
             try:
-                await asyncio.gather(self._release_expired(), self._release_expired())
+                await asyncio.gather(*(timer() for timer in (self._release_expired, self._serve_waiting) for _ in "12"))
             except Exception as problem:
                 self.book.faults.append(f"timer: {type(problem).__name__}: {problem}")
                 return
@@ -131,6 +135,9 @@ class Clients:
         expire = "SELECT inventory_reservations_expire($1, 20, 'system:timer')"
         while await self.database.call(expire, self.clock.now()):
             pass
+
+    async def _serve_waiting(self) -> None:
+        self.served += await allocate_backorders(self.runner, self._telemetry)
 
     async def _ask(self, command: CommandFunction, **given: Any) -> dict[str, Any] | None:
         """The result; None when refused. At times the same request is sent twice at once, as impatient clients do."""

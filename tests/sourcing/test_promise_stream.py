@@ -9,7 +9,9 @@ import pytest
 
 from app.inventory.commands import safety_stock_set
 from app.inventory.commands.safety_stock import SafetyStock
+from app.jobs import allocate_backorders
 from app.kernel.errors import NotFound, Refusal, ValidationRefused
+from app.kernel.telemetry import Telemetry
 from app.live.cursor import CursorRefused
 from tests.builders import Shop
 from tests.inventory.watching import Stage, Watcher, staged
@@ -126,6 +128,20 @@ async def test_catalog_and_channel_count(shop: Shop, stage: Stage) -> None:
         await told(watcher, stage, 0, 2)
         await shop.sku("MUG", active=False)
         await told(watcher, stage, 0, 0)
+
+
+async def test_what_comes_for_those_who_wait_is_no_news_to_others(shop: Shop, stage: Stage) -> None:
+    await shop.sku("PAN", backorder_limit=20)
+    await shop.place({"PAN": 6})
+    async with stage.watching(WATCH, lines=lines(PAN=5)) as watcher:
+        await told(watcher, stage, 0)
+        await shop.stock("PAN", 6)
+        await quiet(watcher, stage)
+        assert await allocate_backorders(shop.runner, Telemetry()) == 6
+        await quiet(watcher, stage)
+
+        await shop.stock("PAN", 2)
+        await told(watcher, stage, 2)
 
 
 async def test_it_goes_on_from_a_cursor(shop: Shop, stage: Stage) -> None:

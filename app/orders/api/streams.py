@@ -49,8 +49,9 @@ class OrderChange:
     cursor: Cursor = strawberry.field(description="Hand it back as `after` to go on from here.")
     version: int = strawberry.field(description="The order's version that this change made.")
     type: str = strawberry.field(
-        description="What happened: `OrderPlaced`, `OrderConfirmed`, `OrderHeld`, `OrderHoldReleased`,"
-        " `OrderLinesCancelled`, `OrderCancelled`. More will come: pass over what you do not know."
+        description="What happened: `OrderPlaced`, `OrderAllocated` (units that waited got stock), `OrderConfirmed`,"
+        " `OrderHeld`, `OrderHoldReleased`, `OrderLinesCancelled`, `OrderCancelled`. More will come: pass over what you"
+        " do not know."
     )
     occurred_at: datetime = strawberry.field(description="When.")
     order_id: strawberry.ID = strawberry.field(description="The order's id.")

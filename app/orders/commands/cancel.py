@@ -3,21 +3,19 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, Text, Uuid, bindparam, select, text, update
+from sqlalchemy import Integer, Text, Uuid, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.kernel.errors import InvalidTransition, NotFound, ValidationRefused
 from app.kernel.work import Result, Work, command
 from app.orders import events, rules
 from app.orders.commands.backorders import give_back
+from app.orders.commands.lines import Line, Lines, components_of, read_lines, settle_bundle, store
 from app.orders.commands.lock import Row, change, lock
-from app.orders.models import OrderLine
-from app.orders.placing import whole_bundles
 from app.orders.refusals import NothingToCancel
-from app.orders.states import OPEN, CancelReason, FulfillmentStatus, Lifecycle, LineKind, OrderAction
+from app.orders.states import OPEN, CancelReason, FulfillmentStatus, Lifecycle, OrderAction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,54 +24,6 @@ class CancelLine:
 
     line_id: UUID
     quantity: int | None = None
-
-
-@dataclass(slots=True)
-class _Line:
-    """A line's buckets while units move out of them."""
-
-    row: Mapping[str, Any]
-    cancelled: int
-    backordered: int
-    unallocated: int
-    allocated: int
-    deallocated: int = 0
-    unbackordered: int = 0
-
-    @property
-    def ordered(self) -> int:
-        return int(self.row["ordered"])
-
-    @property
-    def shipped(self) -> int:
-        return int(self.row["shipped"])
-
-    @property
-    def delivered(self) -> int:
-        return int(self.row["delivered"])
-
-    @property
-    def units_per_parent(self) -> int:
-        return int(self.row["units_per_parent"])
-
-    @property
-    def cancellable(self) -> int:
-        return self.backordered + self.unallocated + self.allocated
-
-    @property
-    def takes_stock(self) -> bool:
-        return bool(self.row["takes_stock"])
-
-    def cancel(self, units: int) -> None:
-        """What is furthest from the customer goes first: backordered, unallocated, allocated."""
-        self.cancelled += units
-        self.unbackordered = min(units, self.backordered)
-        self.backordered -= self.unbackordered
-        units -= self.unbackordered
-        waiting = min(units, self.unallocated)
-        self.unallocated -= waiting
-        self.deallocated = units - waiting
-        self.allocated -= self.deallocated
 
 
 @command(scope="orders:write")
@@ -97,7 +47,7 @@ async def cancel(
             command=OrderAction.CANCEL,
             allowed=[],
         )
-    current = await _lines(work, order_id)
+    current = await read_lines(work, order_id)
     wanted = _wanted(current, lines)
     if not wanted:
         raise InvalidTransition(
@@ -107,11 +57,11 @@ async def cancel(
             allowed=[],
         )
     _apply(current, wanted)
-    touched = [line for line in current.values() if line.cancelled != line.row["cancelled"]]
+    touched = [line for line in current.values() if line.is_touched()]
 
     stock = await _give_back(work, before, touched)
-    await _store(work, touched)
-    status = rules.fulfillment_status(line for line in current.values() if line.row["kind"] != LineKind.BUNDLE)
+    await store(work, touched)
+    status = rules.fulfillment_status(line for line in current.values() if not line.is_bundle)
     ended = status == FulfillmentStatus.CANCELLED
     after = await change(
         work,
@@ -130,16 +80,7 @@ async def cancel(
     return {"orderId": order_id}
 
 
-async def _lines(work: Work, order_id: UUID) -> dict[UUID, _Line]:
-    statement = select(*OrderLine.__table__.c).where(OrderLine.order_id == order_id).order_by(OrderLine.line_no)
-    rows = (await work.db.execute(statement)).mappings().all()
-    return {
-        row["id"]: _Line(dict(row), row["cancelled"], row["backordered"], row["unallocated"], row["allocated"])
-        for row in rows
-    }
-
-
-def _wanted(current: Mapping[UUID, _Line], asked: Sequence[CancelLine] | None) -> dict[UUID, int]:
+def _wanted(current: Lines, asked: Sequence[CancelLine] | None) -> dict[UUID, int]:
     """Units to cancel by line; all of every line where none is named.
 
     Raises NotFound, NothingToCancel, ValidationRefused.
@@ -175,24 +116,18 @@ def _wanted(current: Mapping[UUID, _Line], asked: Sequence[CancelLine] | None) -
     return wanted
 
 
-def _apply(current: Mapping[UUID, _Line], wanted: Mapping[UUID, int]) -> None:
-    components: dict[UUID, list[_Line]] = {}
-    for line in current.values():
-        if line.row["parent_id"] is not None:
-            components.setdefault(line.row["parent_id"], []).append(line)
+def _apply(current: Lines, wanted: Mapping[UUID, int]) -> None:
+    components = components_of(current)
     for line_id, units in wanted.items():
-        line = current[line_id]
-        parts = components.get(line_id, [])
+        line, parts = current[line_id], components.get(line_id, [])
         for part in parts:
             part.cancel(units * part.units_per_parent)
         line.cancel(units)
-        if line.row["kind"] == LineKind.BUNDLE:
-            left = line.ordered - line.cancelled - line.shipped
-            line.allocated = whole_bundles(left, parts)
-            line.backordered = left - line.allocated
+        if line.is_bundle:
+            settle_bundle(line, parts)
 
 
-async def _give_back(work: Work, order: Row, touched: Sequence[_Line]) -> list[events.StockKey]:
+async def _give_back(work: Work, order: Row, touched: Sequence[Line]) -> list[events.StockKey]:
     """Return allocated units to stock and backordered ones to the limit; tells which balances changed."""
     stock: list[events.StockKey] = []
     released = {line.row["id"]: line.deallocated for line in touched if line.takes_stock and line.deallocated}
@@ -225,26 +160,3 @@ _DEALLOCATE = text(
     bindparam("lines", type_=ARRAY(Uuid)),
     bindparam("units", type_=ARRAY(Integer)),
 )
-
-
-async def _store(work: Work, touched: Sequence[_Line]) -> None:
-    await work.db.execute(
-        update(OrderLine.__table__)  # type: ignore[arg-type]
-        .where(OrderLine.id == bindparam("line_id"))
-        .values(
-            cancelled=bindparam("cancelled"),
-            backordered=bindparam("backordered"),
-            unallocated=bindparam("unallocated"),
-            allocated=bindparam("allocated"),
-        ),
-        [
-            {
-                "line_id": line.row["id"],
-                "cancelled": line.cancelled,
-                "backordered": line.backordered,
-                "unallocated": line.unallocated,
-                "allocated": line.allocated,
-            }
-            for line in touched
-        ],
-    )

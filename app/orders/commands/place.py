@@ -82,7 +82,7 @@ async def _write(work: Work, placement: Placement) -> Result:
         ),
         events.payload(events.facts({**order, **_PLACED}), {}, stock),
         [uuid7() for _ in taken],
-        [a.line.id for a in placement.allocations],
+        [a.line_id for a in placement.allocations],
         [t.sku for t in taken],
         [t.location for t in taken],
         [t.owner for t in taken],
