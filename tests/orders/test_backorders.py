@@ -15,6 +15,7 @@ from app.kernel.db import Database
 from app.kernel.telemetry import Telemetry
 from app.kernel.work import Runner
 from app.orders import commands as orders
+from app.orders import queries
 from app.orders.requests import AddressRequest, LineRequest
 from app.orders.states import CancelReason, HoldReason
 from tests.builders import Shop
@@ -126,8 +127,9 @@ async def test_an_order_on_hold_is_passed_over_and_takes_its_place_again(shop: S
     hold_id = await hold(shop, held)
     await shop.stock("MUG", 2)
 
-    await serve(shop)
+    assert [row.id for row in await queries.servable(shop.reads, after=None, limit=9)] == [other]
     assert (await shop.run(orders.allocate, order_id=held))["units"] == 0
+    await serve(shop)
     assert await allocated(shop, held, other) == [0, 2]
 
     await shop.run(orders.hold_release, order_id=held, hold_id=hold_id)

@@ -80,6 +80,7 @@ def world(raw_stock: list[list[Any]], supply: list[list[Any]], owed: int, floor:
             "stockSkus": ["s"],
             "stock": raw_stock,
             "supply": {"supply": supply, "backordered": {"s": owed} if owed else {}},
+            "claims": [],
         }
     )
 
