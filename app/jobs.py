@@ -105,6 +105,7 @@ async def allocate_backorders(runner: Runner, telemetry: Telemetry) -> int:
             except Refusal:
                 continue
             except Exception as problem:
+                give_way()
                 faults.append(problem)
                 continue
             allocated += result["units"]
