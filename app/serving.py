@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from app.kernel.limits import BODY_BYTES_MAX
 from app.kernel.operator import OperatorProblem
 from app.kernel.settings import Settings
 
@@ -108,7 +109,7 @@ def server_for(application: Any, settings: Settings) -> DrainingServer:
         lifespan="on",
         http="httptools",
         ws=StalledPeersAborted,
-        ws_max_size=settings.body_bytes_max,
+        ws_max_size=BODY_BYTES_MAX,
         ws_ping_interval=settings.socket_ping_seconds,
         ws_ping_timeout=settings.socket_ping_seconds,
         ws_per_message_deflate=False,  # 2.7 times the CPU and twice the memory per subscriber

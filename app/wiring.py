@@ -45,7 +45,7 @@ class Services:
             settings.database_url,
             read_pool=settings.read_pool_size,
             call_pool=settings.call_pool_size,
-            statement_timeout_ms=round(settings.statement_timeout_seconds * 1000),
+            session=settings.session_limits,
         )
         self.telemetry = Telemetry()
         self.telemetry.watch_database(self.database)

@@ -22,7 +22,7 @@ class Worker:
         assert settings.redis_url is not None, "the stores are found or started before this"
         self._settings = settings
         self._clock = SystemClock()
-        self._database = Database(settings.database_url, read_pool=2, call_pool=2)
+        self._database = Database(settings.database_url, read_pool=2, call_pool=2, session=settings.session_limits)
         self._telemetry = Telemetry()
         self._telemetry.watch_database(self._database)
         self._relay = Relay(settings.database_url, settings.redis_url, self._clock)

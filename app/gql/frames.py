@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 
 from app.gql.faults import Mistake
-from app.gql.payload import BODY_BYTES_MAX, decode
+from app.gql.payload import decode
+from app.kernel.limits import BODY_BYTES_MAX
 
 PROTOCOL = "graphql-transport-ws"
 ID_LENGTH_MAX = 255

@@ -21,11 +21,12 @@ from app.gql.door import Headers, House, credential_in, is_same_origin
 from app.gql.execution import Answer
 from app.gql.faults import Mistake
 from app.gql.negotiation import Media, accepted, require_json
-from app.gql.payload import BODY_BYTES_MAX, GraphQLRequest, decode, request_of
+from app.gql.payload import GraphQLRequest, decode, request_of
 from app.gql.scalars import parse_cursor
 from app.kernel import access_log
 from app.kernel.errors import Unauthenticated
 from app.kernel.ids import uuid7
+from app.kernel.limits import BODY_BYTES_MAX
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

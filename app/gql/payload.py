@@ -14,7 +14,6 @@ import orjson
 from app.gql.documents import Document, Documents, Refused, UnknownDocument, is_plain
 from app.gql.faults import Mistake
 
-BODY_BYTES_MAX = 256 * 1024
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _PREFIX = "sha256:"
 
@@ -136,4 +135,4 @@ def _all_plain(value: Any) -> bool:
     return True
 
 
-__all__ = ["BODY_BYTES_MAX", "GraphQLRequest", "Refused", "decode", "document_of", "request_of"]
+__all__ = ["GraphQLRequest", "Refused", "decode", "document_of", "request_of"]

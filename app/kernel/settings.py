@@ -63,10 +63,8 @@ class Settings(BaseSettings):
     statement_timeout_seconds: float = Field(default=5.0, gt=0, description="longest SQL statement")
     idle_in_transaction_seconds: float = Field(default=10.0, gt=0, description="longest pause inside a transaction")
 
-    body_bytes_max: int = Field(default=256 * 1024, ge=1024, description="largest request body and WebSocket message")
     document_tokens_max: int = Field(default=2000, ge=100, description="largest GraphQL document")
     execution_seconds_max: float = Field(default=10.0, gt=0, description="longest query or mutation")
-    socket_operations_max: int = Field(default=100, ge=1, description="operations open at once on one WebSocket")
     socket_init_seconds: float = Field(default=10.0, gt=0, description="longest wait for connection_init")
     socket_ping_seconds: float = Field(default=20.0, gt=0, description="pause between pings, and wait for each answer")
     introspection: bool = Field(default=True, description="answer questions about the schema")
@@ -74,11 +72,6 @@ class Settings(BaseSettings):
 
     drain_seconds: float = Field(default=10.0, ge=0, description="how long a stopping process lets work finish")
     event_retention_days: int = Field(default=30, ge=1, description="how far back subscribers may resume")
-    idempotency_retention_days: int = Field(
-        default=30, ge=1, description="how long a repeated key gets its first answer"
-    )
-    customer_token_seconds: int = Field(default=600, ge=60, description="how long a customer token is good")
-    public_url: str | None = Field(default=None, description="where clients reach the API; unset: host and port")
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -147,6 +140,16 @@ class Settings(BaseSettings):
         if self.secret_key is not None:
             return self.secret_key.get_secret_value()
         return StateFolder(self.state_dir).claimed().remembered("secret", lambda: secrets.token_hex(32))
+
+    @property
+    def session_limits(self) -> dict[str, str]:
+        """PostgreSQL's settings for every connection of requests and jobs, in its milliseconds."""
+        limits = {
+            "lock_timeout": self.lock_timeout_seconds,
+            "statement_timeout": self.statement_timeout_seconds,
+            "idle_in_transaction_session_timeout": self.idle_in_transaction_seconds,
+        }
+        return {name: str(max(1, round(seconds * 1000))) for name, seconds in limits.items()}
 
     @classmethod
     def settings_customise_sources(
