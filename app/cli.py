@@ -160,7 +160,7 @@ def _run(command: "Callable[[Settings], Coroutine[Any, Any, None]]") -> None:
 def main() -> None:
     """Run the command line.  What the operator has to mend is one sentence on stderr and exit status 1."""
     try:
-        app()
+        app(prog_name="orderwire")
     except OperatorProblem as problem:
         for line in str(problem).splitlines():
             typer.secho(f"orderwire: {line}", fg="red", err=True)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app.kernel.settings import Settings
@@ -58,7 +58,11 @@ def routes(settings: Settings, built: Path = BUILT) -> list[BaseRoute]:
         # A name has no slash: the route does not match one.
         return _file(built / "assets" / request.path_params["name"], _KEEP)
 
+    def home(_: Request) -> Response:
+        return RedirectResponse("graphiql")  # relative: a proxy may serve us under a path
+
     return [
+        Route("/", home),
         Route("/graphiql", page),
         Route("/graphiql/favicon.svg", icon),
         Route("/graphiql/assets/{name}", asset),

@@ -1,6 +1,7 @@
 """Building the GraphiQL page in the background, where Node.js is there to do it."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
@@ -8,11 +9,12 @@ import signal
 from pathlib import Path
 
 from app.embedded.privileges import Mode, Privileges
-from app.explorer import being_built
+from app.explorer import BUILT, being_built
 
 log = logging.getLogger("orderwire.explorer")
 
 CHECKOUT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 1.0  # npm may take ten to heed a signal while it installs
 
 
 async def build(state_dir: Path) -> None:
@@ -23,6 +25,7 @@ async def build(state_dir: Path) -> None:
     command = rights.command([shutil.which("make") or "make", "-C", str(CHECKOUT), "web"], death_signal=signal.SIGTERM)
     log_file = state_dir / "log" / "web.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
+    before = _built_at()
     with log_file.open("wb") as output, being_built(state_dir):
         process = await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
@@ -30,10 +33,23 @@ async def build(state_dir: Path) -> None:
         try:
             status = await process.wait()
         except asyncio.CancelledError:
-            os.killpg(process.pid, signal.SIGTERM)
-            await process.wait()
+            await _end(process)
             raise
-    if status == 0:
+    if status == 0 and _built_at() != before:
         log.info("the explorer is built")
-    else:
+    elif status != 0:
         log.warning("the explorer could not be built: the reason stands in %s", log_file)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End the build with everything it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), PATIENCE_SECONDS)
+
+
+def _built_at() -> float | None:
+    page = BUILT / "index.html"
+    return page.stat().st_mtime if page.is_file() else None

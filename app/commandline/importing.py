@@ -26,7 +26,7 @@ from app.kernel.migrate import migrate
 from app.kernel.operator import OperatorProblem
 from app.kernel.settings import Settings
 
-app = typer.Typer(help="Load SKUs, locations, customers, stock or orders from a file.")
+app = typer.Typer(help="Load SKUs, locations, customers, stock or orders from a file.", add_completion=False)
 
 SHOWN_AFTER_SECONDS = 2.0
 INTERRUPTED = 130

@@ -21,7 +21,7 @@ from app.kernel.settings import Settings
 from app.kernel.work import CommandArguments, CommandFunction, Result, Runner
 from app.network.queries import channels_by_code
 
-app = typer.Typer(help="Create, list, rotate and revoke API keys.", no_args_is_help=True)
+app = typer.Typer(help="Create, list, rotate and revoke API keys.", no_args_is_help=True, add_completion=False)
 
 ONCE = "This key is shown once: keep it now, where only its holder can read it."
 _OPERATOR = system("keys", commands.SCOPE, "network:read")
@@ -122,8 +122,13 @@ def list_(as_json: Json = False) -> None:
         if as_json:
             typer.echo(json.dumps(rows, default=str, indent=2))
             return
-        for row in rows:
-            typer.echo(f"{row['key_id']}  {_state(row):8} {row['kind']:10} {row['name']}  {' '.join(row['scopes'])}")
+        lines = [("key", "state", "kind", "client", "scopes")]
+        lines += [
+            (row["key_id"], _state(row), row["kind"].lower(), row["name"], " ".join(row["scopes"])) for row in rows
+        ]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        for line in lines:
+            typer.echo("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
 
     _in_office(work)
 

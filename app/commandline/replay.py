@@ -14,7 +14,7 @@ from app.imports.items import Format
 from app.imports.replay import Flow, Pace, replay
 from app.kernel.operator import OperatorProblem
 
-app = typer.Typer(help="Place a file's orders again at a chosen speed.")
+app = typer.Typer(help="Place a file's orders again at a chosen speed.", add_completion=False)
 
 USUAL = "3600x"
 
@@ -51,6 +51,8 @@ def replay_(
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         flow, interrupted = runner.run(work())
+    if flow.problem is not None and not (flow.placed or flow.refused):
+        raise OperatorProblem(flow.problem)
     if as_json:
         typer.echo(json.dumps(flow.as_dict(), indent=2))
     else:
@@ -60,6 +62,8 @@ def replay_(
         )
         for reason, count in flow.reasons.items():
             typer.echo(f"  {count:,} {reason}, such as: {flow.examples[reason]}")
+    if flow.problem is not None:
+        raise OperatorProblem(flow.problem)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
 

@@ -83,13 +83,20 @@ async def _serve_beside(
     async with contextlib.AsyncExitStack() as extras:
         if server.started:
             address = serving.address_of(listener)
-            typer.echo(f"Orderwire serves {address}/graphql (explorer: {address}/graphiql).  Ctrl-C ends it.")
+            typer.echo(_served_at(address, settings))
             if demo:
                 await extras.enter_async_context(_beside(_demo(settings, address)))
                 await extras.enter_async_context(_beside(explorer.build(settings.state_dir)))
         await asyncio.wait({serve_task, working}, return_when=asyncio.FIRST_COMPLETED)
     server.stop()
     await serve_task
+
+
+def _served_at(address: str, settings: Settings) -> str:
+    lines = [f"Orderwire serves {address}/graphql"]
+    if settings.explorer:
+        lines.append(f"The explorer is  {address}/graphiql")
+    return "\n".join([*lines, f"Ctrl-C ends it; its data stays in {settings.state_dir}."])
 
 
 async def serve(settings: Settings) -> None:
@@ -145,6 +152,7 @@ async def _serve(server: serving.DrainingServer, listener: socket.socket, ending
 
     async def obey() -> None:
         await ending.asked.wait()
+        logger.info("the API takes no more connections and lets the open ones go")
         server.stop()
         await ending.hurry.wait()
         server.hurry()
@@ -156,6 +164,7 @@ async def _serve(server: serving.DrainingServer, listener: socket.socket, ending
         raise OperatorProblem("The API could not start: the reason stands in the log above.") from None
     finally:
         obeying.cancel()
+        logger.info("the API has ended")
 
 
 async def _started(server: serving.DrainingServer, task: asyncio.Task[None]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from uuid import UUID
 
+import orjson
 import typer
 
 from app.auth import commands as auth
@@ -52,7 +55,7 @@ async def introduce(runner: Runner, settings: Settings, address: str) -> None:
     found = await runner.database.call("SELECT id FROM channel WHERE code = $1", CHANNEL)
     keys = {kind: await _key(runner, settings, kind, found) for kind in ClientKind}
     token, customer = await _token(runner, settings, keys[ClientKind.SERVICE])
-    typer.echo(_text(address, {kind: key.text() for kind, key in keys.items()}, token, customer))
+    typer.echo(text(address, {kind: key.text() for kind, key in keys.items()}, token, customer))
 
 
 async def _key(runner: Runner, settings: Settings, kind: ClientKind, channel_id: UUID) -> Key:
@@ -90,19 +93,28 @@ async def _token(runner: Runner, settings: Settings, service: Key) -> tuple[str,
     return tokens.sign(claims), f"{CUSTOMERS[code]} ({global_id('Customer', customer_id)})"
 
 
-def _text(address: str, keys: dict[ClientKind, str], token: str, customer: str) -> str:
+def curl(address: str, key: str, query: str) -> str:
+    """A command for a shell that sends the operation."""
+    body = orjson.dumps({"query": " ".join(query.split())}).decode()
+    return (
+        f"curl -s {address}/graphql -H 'Content-Type: application/json' \\\n"
+        f"  -H 'Authorization: Bearer {key}' \\\n  -d {shlex.quote(body)}"
+    )
+
+
+def text(address: str, keys: Mapping[ClientKind, str], token: str, customer: str) -> str:
+    """What a newcomer reads: who they may be, and what to try."""
     lines = [f"  {kind.lower():<11}{key}" for kind, key in keys.items()]
     return "\n".join(
         [
             "",
-            f"Explorer: {address}/graphiql   API: {address}/graphql",
-            "",
-            "A key for each kind of caller (send it as `Authorization: Bearer …`):",
+            "A key for each kind of caller. The explorer has a field for it; elsewhere send it as the header",
+            "`Authorization: Bearer …`. The demo places about an order a second.",
             *lines,
             f"  customer   {token}",
             f"             (a token of {customer}, good for a day)",
             "",
-            "Three operations to paste:",
+            "Three operations to paste into the explorer:",
             "",
             "# 1. What can be had, and where? (storefront key)",
             AVAILABILITY,
@@ -112,6 +124,10 @@ def _text(address: str, keys: dict[ClientKind, str], token: str, customer: str) 
             "",
             "# 3. Watch every order as it changes. (staff key)",
             FOLLOW,
+            "",
+            "The first one from a shell:",
+            "",
+            curl(address, keys[ClientKind.STOREFRONT], AVAILABILITY),
             "",
         ]
     )

@@ -28,14 +28,18 @@ log = structlog.get_logger("orderwire.demo")
 async def flow(runner: Runner) -> None:
     """Place about one order a second until cancelled."""
     dice = random.Random()
+    waiting = False
     while True:
         try:
             await _one(runner, dice)
+            waiting = False
         except Refusal as refusal:
             log.info("an order of the demo was refused", code=refusal.code)
             await shop.restock(runner, f"demo-{uuid7()}", RESTOCK_UNITS)
         except Unavailable:
-            log.warning("the demo waits for the database")
+            if not waiting:
+                log.warning("the demo waits for the database")
+            waiting = True
         await asyncio.sleep(dice.uniform(0.5, 1.5) * SECONDS_BETWEEN)
 
 

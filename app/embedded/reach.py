@@ -2,11 +2,16 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import asyncpg
 
 from app.embedded.child import Child
 from app.embedded.refusal import StoresRefused
 from app.embedded.stores import StoreOptions, Stores, already_running, running, stores
 from app.kernel.settings import Settings
+
+LET_IN_SECONDS_MAX = 30.0
 
 
 @contextlib.asynccontextmanager
@@ -45,7 +50,22 @@ async def reached(
         raise StoresRefused(f"{variables} must be set: name the stores, or run `orderwire dev`, which starts its own.")
     options = StoreOptions(fresh=fresh, programs=missing)
     async with stores(settings.state_dir, options, on_change, on_build) as started:
+        if started.database_url:
+            await _let_in(started.database_url, settings.state_dir)
         yield _with(settings, started.database_url, started.redis_url)
+
+
+async def _let_in(database_url: str, state_dir: Path) -> None:
+    """A server may start on a damaged folder and refuse whoever comes.  Raises StoresRefused."""
+    try:
+        connection = await asyncpg.connect(database_url, timeout=LET_IN_SECONDS_MAX)
+        await connection.close()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as refused:
+        reason = (str(refused) or type(refused).__name__).splitlines()[0].rstrip(".")
+        raise StoresRefused(
+            f"PostgreSQL runs on {state_dir / 'postgres'} but lets nobody in ({reason}), so the folder may be damaged: "
+            f"restore it from a copy, or start with --fresh to begin empty; the log is {state_dir}/log/postgresql.log."
+        ) from None
 
 
 def _with(settings: Settings, database_url: str, redis_url: str) -> Settings:

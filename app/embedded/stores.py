@@ -137,6 +137,11 @@ class Stores:
         for log_file in (logs / "postgresql.log", logs / "valkey.log"):
             if log_file.exists() and log_file.stat().st_size > LOG_BYTES_MAX:
                 log_file.replace(log_file.with_suffix(".log.1"))
+        if (root / "postgres").exists() and not (root / "password").exists():
+            raise StoresRefused(
+                f"{root / 'password'} is missing, without which nobody may enter the database: restore it from a "
+                "copy of the folder, or start with --fresh to begin empty."
+            )
         password = self._folder.remembered("password", lambda: secrets.token_hex(24))
         if "postgresql" in self._options.programs:
             server = PostgreSQL(

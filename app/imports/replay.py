@@ -13,9 +13,11 @@ from app.imports import formats
 from app.imports.files import File
 from app.imports.items import Format, Item, Kind, Target
 from app.imports.loading import IMPORTER, reason_of
+from app.imports.run import GONE
 from app.kernel.clock import SystemClock
 from app.kernel.db import Database
 from app.kernel.errors import Refusal
+from app.kernel.operator import OperatorProblem
 from app.kernel.work import CommandArguments, Runner
 from app.orders import commands as orders
 from app.orders.requests import OrderRequest
@@ -44,6 +46,7 @@ class Flow:
     """One replay. run  makes its orders' references new: a replay repeats what was sold, not the orders themselves.
 
     reasons   refused orders by the code of what was wrong;  examples  the first message of each
+    problem   what ended it early, in one sentence
     """
 
     run: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -54,6 +57,7 @@ class Flow:
     seconds: float = 0.0
     reasons: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
+    problem: str | None = None
 
     def as_dict(self) -> dict[str, object]:
         return {
@@ -66,6 +70,7 @@ class Flow:
             "lateSecondsMax": round(self.late_seconds_max, 3),
             "reasons": self.reasons,
             "examples": self.examples,
+            "problem": self.problem,
         }
 
 
@@ -81,7 +86,10 @@ async def replay(
     concurrency: int = 4,
     moved: Callable[[Flow], None] = lambda _: None,
 ) -> Flow:
-    """Place the file's orders when they are due, until its end, the limit or a stop. Refused ones are counted."""
+    """Place the file's orders when they are due, until its end, the limit or a stop. Refused ones are counted.
+
+    What ended it early, a file that cannot be read or a database that stays away, is the flow's problem.
+    """
     flow = Flow()
     runner = Runner(database, SystemClock())
     loop = asyncio.get_running_loop()
@@ -114,6 +122,10 @@ async def replay(
                 await free.acquire()
                 flow.late_seconds_max = max(flow.late_seconds_max, loop.time() - due)
                 group.create_task(place(order))
+    except* OperatorProblem as problems:
+        flow.problem = str(problems.exceptions[0])
+    except* GONE:
+        flow.problem = f"The database went away after {flow.placed:,} orders: see that it runs, then replay again."
     finally:
         flow.seconds = loop.time() - begin
         file.close()

@@ -20,12 +20,15 @@ from app.kernel.settings import Settings
 
 Line = MutableMapping[str, Any]
 
-# Their INFO says every statement with its values, or every socket with its query string.
+# Their INFO says every statement with its values, every socket with its query string, or what we say ourselves.
 _QUIET = {
+    "alembic": logging.WARNING,
     "sqlalchemy": logging.WARNING,
     "asyncpg": logging.WARNING,
     "asyncio": logging.WARNING,
     "httpx": logging.WARNING,
+    "uvicorn": logging.WARNING,
+    "uvicorn.error": logging.WARNING,
 }
 
 
@@ -55,15 +58,7 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     root.setLevel(level)
     for name, least in _QUIET.items():
         logging.getLogger(name).setLevel(max(level, least))
-    serving = logging.getLogger("uvicorn.error")
-    if _tells_no_address not in serving.filters:
-        serving.addFilter(_tells_no_address)
     logging.captureWarnings(True)
-
-
-def _tells_no_address(record: logging.LogRecord) -> bool:
-    """uvicorn tells every socket's peer and query string; RequestLog tells of sockets without them."""
-    return "WebSocket %s" not in str(record.msg) and record.msg not in ("connection open", "connection closed")
 
 
 def _named(_: Any, __: str, line: Line) -> Line:
@@ -119,8 +114,11 @@ def _plain(value: Any) -> str:
 
 
 def _as_text(_: Any, __: str, line: Line) -> str:
-    """For people at a terminal."""
+    """For people at a terminal, who care neither for a trace nor for which of our own parts speaks."""
     trace = line.pop("exception", None)
     head = f"{line.pop('time')[11:23]} {line.pop('level'):<7} {line.pop('event')}"
-    fields = "".join(f"  {name}={_plain(value)}" for name, value in line.items() if name != "trace_id")
+    line.pop("trace_id", None)
+    if str(line.get("logger", "")).startswith("orderwire"):
+        del line["logger"]
+    fields = "".join(f"  {name}={_plain(value)}" for name, value in line.items() if value is not None)
     return masked(f"{head}{fields}" + (f"\n{trace}" if trace else ""))

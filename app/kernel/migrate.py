@@ -81,7 +81,7 @@ async def connect(database_url: str) -> asyncpg.Connection:
             "PostgreSQL refuses the user or password in ORDERWIRE_DATABASE_URL: correct them, or grant the user access."
         ) from None
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, TimeoutError) as unreachable:
-        reason = str(unreachable) or type(unreachable).__name__
+        reason = (str(unreachable) or type(unreachable).__name__).splitlines()[0]
         raise OperatorProblem(
             f"PostgreSQL cannot be reached ({reason}): see that it runs and that ORDERWIRE_DATABASE_URL is its address."
         ) from None

@@ -371,7 +371,8 @@ def _plain_result(result: Result) -> Result:
 
 
 _CONTENDED = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not to be had in time
-_AWAY = frozenset({"53300", "57P01", "57P02", "57P03"})  # too many connections; shutting down, crashed, starting up
+# Read-only after a failover; out of disk, memory or connections; shutting down, crashed, starting up.
+_AWAY = frozenset({"25006", "53100", "53200", "53300", "57P01", "57P02", "57P03"})
 
 
 def _cause(problem: BaseException) -> BaseException:
@@ -410,7 +411,7 @@ def _final(problem: BaseException, key: str | None) -> BaseException:
         if cause.sqlstate in _CONTENDED:
             return Busy()
     if _is_lost_connection(problem) or getattr(cause, "sqlstate", None) in _AWAY:
-        return Unavailable("The database cannot be reached: send the request again with the same key.")
+        return Unavailable("The database cannot be reached or has no room: send the request again with the same key.")
     return problem
 
 

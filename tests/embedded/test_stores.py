@@ -14,8 +14,9 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from app.embedded import ChildState, StoreOptions, Stores, StoresRefused, running
+from app.embedded import ChildState, StoreOptions, Stores, StoresRefused, reached, running
 from app.embedded.privileges import Mode
+from app.kernel.settings import Settings
 from app.kernel.state_folder import StateFolderRefused
 
 QUICK = {"fsync": "off"}
@@ -211,6 +212,29 @@ def test_a_damaged_data_folder_is_named_and_kept(state_dir, harm):
     assert (state_dir / "postgres").is_dir()
     with started(state_dir, fresh=True) as stores:
         assert stores.postgresql.state is ChildState.READY
+
+
+async def test_a_server_that_starts_on_a_damaged_folder_and_lets_nobody_in_is_told_apart(state_dir):
+    settings = Settings(state_dir=state_dir, redis_url="redis://127.0.0.1:1")
+    async with reached(settings):
+        pass
+    for database in (state_dir / "postgres" / "base").iterdir():
+        shutil.rmtree(database)
+
+    with pytest.raises(StoresRefused, match=r"lets nobody in .*damaged: restore it from a copy, or start with --fresh"):
+        async with reached(settings):
+            pass
+
+
+def test_a_lost_password_is_named_before_anything_starts(state_dir):
+    with started(state_dir):
+        pass
+    (state_dir / "password").unlink()
+
+    with pytest.raises(StoresRefused, match=r"password is missing.*restore it from a copy of the folder.*--fresh"):
+        Stores(state_dir).start()
+
+    assert not (state_dir / "password").exists()
 
 
 def test_another_major_version_is_named(state_dir):

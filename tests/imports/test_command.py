@@ -173,6 +173,39 @@ async def test_a_replay_ends_when_it_is_told_and_counts_what_is_refused(shop: De
     assert (flow.placed, flow.reasons) == (0, {"INSUFFICIENT_STOCK": 1})
 
 
+async def test_a_replay_of_a_file_that_is_none_ends_in_one_sentence(shop: Desk):
+    path = shop.write("code,name\nMUG,Mug\n", "skus.csv")
+
+    flow = await replay(path, Format.ORDERWIRE_CSV, Pace(rate=10), shop.database, shop.stop)
+
+    assert flow.placed == 0
+    assert flow.problem is not None
+    assert "skus.csv has no columns external_ref, sku, quantity" in flow.problem
+
+
+async def test_a_replay_whose_database_dies_says_how_far_it_came(tmp_path: Path):
+    with started(tmp_path / "stores") as stores:
+        await migrate(stores.database_url)
+        database = Database(stores.database_url)
+        await database.open()
+        desk = Desk(database, tmp_path, stores.database_url)
+        await desk.shop.open()
+        await desk.shop.sku("MUG")
+        await desk.shop.stock("MUG", 100)
+        path = desk.write(ORDERS)
+        replaying = asyncio.create_task(replay(path, Format.ORDERWIRE_CSV, Pace(rate=20), database, desk.stop))
+        while (await desk.shop.one("SELECT count(*) AS n FROM orders")).n < 3:
+            assert not replaying.done()
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(stores.postgresql.stop)
+
+        flow = await asyncio.wait_for(replaying, 20)
+        await database.close()
+
+    assert 3 <= flow.placed < 30
+    assert flow.problem == f"The database went away after {flow.placed} orders: see that it runs, then replay again."
+
+
 @pytest.mark.parametrize(
     ("speed", "rate", "pace"),
     [

@@ -1,6 +1,8 @@
 """What stands at /graphiql, without a browser."""
 
 import asyncio
+import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -72,6 +74,13 @@ async def test_other_files_are_not_found(tmp_path: Path, page: Path, name: str) 
     assert "secret" not in answer.text
 
 
+async def test_the_address_itself_leads_to_the_page(tmp_path: Path, page: Path) -> None:
+    async with browsing(tmp_path) as client:
+        answer = await client.get("/")
+
+    assert (answer.status_code, answer.headers["location"]) == (307, "graphiql")
+
+
 async def test_turned_off_there_is_nothing(tmp_path: Path, page: Path) -> None:
     async with browsing(tmp_path, explorer=False) as client:
         assert (await client.get("/graphiql")).status_code == 404
@@ -111,16 +120,17 @@ def test_there_are_tabs() -> None:
 
 @pytest.mark.needs("node")
 @pytest.mark.parametrize(
-    ("recipe", "told"), [("sleep 0.3", "the explorer is built"), ("sleep 0.3; false", "could not be built")]
+    ("recipe", "told"),
+    [
+        ("sleep 0.3; touch index.html", "the explorer is built"),
+        ("sleep 0.3", None),  # it was up to date
+        ("sleep 0.3; false", "could not be built"),
+    ],
 )
 async def test_the_page_knows_that_it_is_built_in_the_background(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, recipe: str, told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, recipe: str, told: str | None
 ) -> None:
-    checkout = tmp_path / "checkout"
-    (checkout / "web" / "explorer").mkdir(parents=True)
-    (checkout / "web" / "explorer" / "package.json").write_text("{}")
-    (checkout / "Makefile").write_text(f".PHONY: web\nweb:\n\t{recipe}\n")
-    monkeypatch.setattr(building, "CHECKOUT", checkout)
+    checkout_with(recipe, tmp_path, monkeypatch)
     caplog.set_level("INFO")
 
     async with browsing(tmp_path) as client:
@@ -133,4 +143,38 @@ async def test_the_page_knows_that_it_is_built_in_the_background(
 
     assert "being built now" in during.text
     assert "make web" in after.text
-    assert told in caplog.text
+    assert (told or "") in caplog.text
+    assert told or "explorer" not in caplog.text
+
+
+@pytest.mark.needs("node")
+async def test_a_build_that_does_not_heed_is_ended_with_all_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout_with("echo $$$$ > pid; trap '' TERM; sleep 60; sleep 60", tmp_path, monkeypatch)
+    task = asyncio.create_task(building.build(tmp_path / "state"))
+    pid_file = tmp_path / "checkout" / "pid"
+    while not pid_file.is_file() or not pid_file.read_text().strip():
+        await asyncio.sleep(0.01)
+    began = time.monotonic()
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert time.monotonic() - began < 5
+    with pytest.raises(ProcessLookupError):
+        while True:  # until the kernel has reaped it
+            os.kill(int(pid_file.read_text()), 0)
+            assert time.monotonic() - began < 10
+            await asyncio.sleep(0.01)
+
+
+def checkout_with(recipe: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkout whose `make web` is the recipe, and whose page would be its index.html."""
+    checkout = folder / "checkout"
+    (checkout / "web" / "explorer").mkdir(parents=True)
+    (checkout / "web" / "explorer" / "package.json").write_text("{}")
+    (checkout / "Makefile").write_text(f".PHONY: web\nweb:\n\t{recipe}\n")
+    monkeypatch.setattr(building, "CHECKOUT", checkout)
+    monkeypatch.setattr(building, "BUILT", checkout)
