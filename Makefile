@@ -34,8 +34,9 @@ test-long: $(VENV)/dev.stamp ## long random runs
 bench: $(VENV)/dev.stamp ## measurements, as ratios within one run
 	$(BIN)/python -m bench
 
-schema: $(VENV)/runtime.stamp ## write graphql/schema.graphql
+schema: $(VENV)/runtime.stamp ## write graphql/schema.graphql, docs/states and docs/events from the code
 	$(BIN)/orderwire schema --output graphql/schema.graphql
+	$(BIN)/python -m app.reference
 
 web: app/static/explorer/index.html ## build the explorer; needs Node.js
 

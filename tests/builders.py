@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 import app.catalog.commands as catalog
 import app.network.commands as network
+from app import reference
 from app.auth.states import SCOPES
 from app.inventory import commands as inventory
 from app.inventory.commands.adjust import Delta
@@ -146,4 +147,31 @@ class Shop:
         )
         assert len(views) >= 10
         counts = {view: (await self.one(f"SELECT count(*) AS n FROM {view}")).n for (view,) in views}
+        counts["undeclared events"] = len(await self.undeclared_events())
         return {view: n for view, n in counts.items() if n}
+
+    async def undeclared_events(self) -> list[str]:
+        """Forms of events in the log that docs/events does not tell of."""
+        forms = await self.rows(
+            """
+            SELECT DISTINCT type, aggregate,
+                ARRAY(SELECT DISTINCT regexp_replace(t, ':.*', ':<id>') FROM unnest(topics) t) AS topics,
+                ARRAY(SELECT jsonb_object_keys(payload)) AS fields
+            FROM event_log
+            """
+        )
+        return [f"{form}: {wrong}" for form in forms if (wrong := _undeclared(*form))]
+
+
+def _undeclared(name: str, aggregate: str, topics: Sequence[str], fields: Sequence[str]) -> str | None:
+    """What is wrong with an event's form; None where it is as declared."""
+    declared = reference.event_types().get(name)
+    if declared is None:
+        return "no such type"
+    if aggregate != declared.aggregate:
+        return "another aggregate"
+    for found, told in ((set(topics), declared.topics), (set(fields), tuple(declared.payload))):
+        needed, allowed = {each for each in told if not each.endswith("?")}, {each.rstrip("?") for each in told}
+        if not needed <= found <= allowed:
+            return f"{sorted(found)} instead of {told}"
+    return None

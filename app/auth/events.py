@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from app.kernel.events import Event
+from app.kernel.events import Event, EventType
 from app.live.topics import AUTH
 
 
@@ -30,3 +30,34 @@ def key_added(subject: UUID, version: int, key_id: str) -> ApiClientEvent:
 
 def key_revoked(subject: UUID, version: int, key_id: str) -> ApiClientEvent:
     return ApiClientEvent("KeyRevoked", subject, version, key=key_id)
+
+
+TYPES = (
+    EventType(
+        name="ApiClientCreated",
+        aggregate="api_client",
+        says="A client was created with its first key.",
+        topics=(AUTH,),
+        payload={"kind": "STAFF, PARTNER, STOREFRONT or SERVICE"},
+    ),
+    EventType(
+        name="ClientChanged",
+        aggregate="api_client",
+        says="A client's scopes are others now, or it is revoked as a whole.",
+        topics=(AUTH,),
+    ),
+    EventType(
+        name="KeyAdded",
+        aggregate="api_client",
+        says="A client was given a further key.",
+        topics=(AUTH,),
+        payload={"key": "the key's id, never its secret"},
+    ),
+    EventType(
+        name="KeyRevoked",
+        aggregate="api_client",
+        says="A key ended for good.",
+        topics=(AUTH,),
+        payload={"key": "the key's id"},
+    ),
+)

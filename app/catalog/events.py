@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from app.kernel.events import Event
+from app.kernel.events import Event, EventType
 
 
 class SkuChanged(Event):
@@ -17,3 +17,14 @@ class SkuChanged(Event):
             topics=["catalog", f"sku:{subject}"],
             payload={"code": code},
         )
+
+
+TYPES = (
+    EventType(
+        name="SkuChanged",
+        aggregate="sku",
+        says="A SKU was created or changed, its prices and components included.",
+        topics=("catalog", "sku:<id>"),
+        payload={"code": "the SKU's code"},
+    ),
+)

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from app.kernel.events import Event
+from app.kernel.events import Event, EventType
 
 
 class CustomerChanged(Event):
@@ -16,3 +16,13 @@ class CustomerChanged(Event):
             type="CustomerChanged",
             topics=["customers", f"customer:{subject}"],
         )
+
+
+TYPES = (
+    EventType(
+        name="CustomerChanged",
+        aggregate="customer",
+        says="A customer was created or changed, addresses, contact points and references included.",
+        topics=("customers", "customer:<id>"),
+    ),
+)

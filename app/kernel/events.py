@@ -81,6 +81,22 @@ class Event:
     payload: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventType:
+    """One kind of row in the log, as its readers may rely on it: docs/events is written from these.
+
+    says     what happened, in one sentence
+    topics   where it is heard, by their form: `order:<id>`
+    payload  its fields and what each holds; a name that ends in ? may be missing
+    """
+
+    name: str
+    aggregate: str
+    says: str
+    topics: tuple[str, ...]
+    payload: Mapping[str, str] = field(default_factory=dict)
+
+
 _APPEND = select(
     func.event_log_append(
         bindparam("aggregate", type_=Text),

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from app.kernel.events import Event
+from app.kernel.events import Event, EventType
 
 
 class ChannelChanged(Event):
@@ -31,3 +31,21 @@ class LocationChanged(Event):
             topics=["network", f"location:{subject}"],
             payload={"code": code},
         )
+
+
+TYPES = (
+    EventType(
+        name="ChannelChanged",
+        aggregate="channel",
+        says="A channel was created or changed, its list of locations included.",
+        topics=("network", "channel:<id>"),
+        payload={"code": "the channel's code"},
+    ),
+    EventType(
+        name="LocationChanged",
+        aggregate="location",
+        says="A location was created or changed.",
+        topics=("network", "location:<id>"),
+        payload={"code": "the location's code"},
+    ),
+)

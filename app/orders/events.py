@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.kernel.events import Event
+from app.kernel.events import Event, EventType
 
 # Event payload keys in the order of the orders table's columns.
 FACTS = {
@@ -112,3 +112,33 @@ def changed(
         topics=topics(after["id"], after["channel_id"], after["customer_id"], [*(key[0] for key in stock), *skus]),
         payload=payload(facts(after), facts(before), stock, details),
     )
+
+
+_PAYLOAD = {
+    "facts": f"the order after the event: {', '.join(FACTS)}",
+    "was": "those facts that the event changed, as they were before",
+    "stock?": "the balances that changed, each as [SKU id, location id, owner]",
+}
+_LINES = "lines, each {lineId, units}"
+_HOLD = "holdId, and reason as a HoldReason"
+
+
+def _type(name: str, says: str, details: str | None = None) -> EventType:
+    return EventType(
+        name=name,
+        aggregate="order",
+        says=says,
+        topics=("orders", "order:<id>", "channel:<id>", "customer:<id>?", "stock?", "sku:<id>?"),
+        payload=_PAYLOAD if details is None else {**_PAYLOAD, "details": details},
+    )
+
+
+TYPES = (
+    _type("OrderPlaced", "An order was taken."),
+    _type("OrderConfirmed", "The order was accepted: it may be fulfilled."),
+    _type("OrderHeld", "The order must not go on until the hold is released.", _HOLD),
+    _type("OrderHoldReleased", "A hold was released; another may still be open.", _HOLD),
+    _type("OrderAllocated", "Units that waited for stock have got it.", _LINES),
+    _type("OrderLinesCancelled", "Some units will not be delivered; the order goes on.", f"reason, and {_LINES}"),
+    _type("OrderCancelled", "No unit of the order is left: it has ended.", f"reason, and {_LINES}"),
+)
