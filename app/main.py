@@ -49,7 +49,10 @@ def create_app(settings: Settings) -> Starlette:
 
     routes: list[BaseRoute] = [
         Route("/graphql", GraphQLHttp(house), methods=None),
-        WebSocketRoute("/graphql", GraphQLWebSocket(house, init_seconds=settings.socket_init_seconds)),
+        WebSocketRoute(
+            "/graphql",
+            GraphQLWebSocket(house, init_seconds=settings.socket_init_seconds),
+        ),
         *services.health.routes(),
         *explorer.routes(settings),
     ]

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from app.connections import Http, WebSockets
 from app.kernel.limits import BODY_BYTES_MAX
 from app.kernel.operator import OperatorProblem
 from app.kernel.settings import Settings
@@ -19,26 +19,11 @@ log = logging.getLogger("orderwire.serving")
 
 HURRIED_SECONDS_MAX = 2.0
 
-LINGER_SECONDS = 10.0
+# How long a peer may leave unread what it was sent before the system ends its connection.
+STALLED_SECONDS = 20.0
 
 # Lets go of something within so many seconds, such as open sockets in small batches.
 BeforeExit = Callable[[float], Awaitable[None]]
-
-
-class StalledPeersAborted(WebSocketsSansIOProtocol):
-    """WebSockets whose silent peers are gone after a ping and its timeout.
-
-    The plain protocol closes the transport, which first waits to send what the peer does not read: for ever.
-    """
-
-    def keepalive_timeout(self) -> None:
-        super().keepalive_timeout()
-        self.transport.abort()
-
-    def on_task_complete(self, task: asyncio.Task[None]) -> None:
-        """A peer that reads nothing would keep a closed socket open as well."""
-        super().on_task_complete(task)
-        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
 
 class DrainingServer(uvicorn.Server):
@@ -107,8 +92,8 @@ def server_for(application: Any, settings: Settings) -> DrainingServer:
         log_config=None,
         access_log=False,
         lifespan="on",
-        http="httptools",
-        ws=StalledPeersAborted,
+        http=Http,
+        ws=WebSockets,
         ws_max_size=BODY_BYTES_MAX,
         ws_ping_interval=settings.socket_ping_seconds,
         ws_ping_timeout=settings.socket_ping_seconds,
@@ -131,6 +116,8 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # accepted sockets inherit it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(STALLED_SECONDS * 1000))
     try:
         listener.bind(address)
         listener.listen(2048)

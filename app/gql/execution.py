@@ -7,11 +7,13 @@ that compiles operations takes the place of `_executor` behind them, and no tran
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLError, OperationType
+import orjson
+import structlog
+from graphql import DocumentNode, ExecutionResult, GraphQLError, OperationType
 from graphql.execution import Executor, create_source_event_stream, execute_subscription_event
 from graphql.execution.executor_throwing_on_incremental import ExecutorThrowingOnIncremental
 from strawberry import Schema
@@ -25,8 +27,11 @@ from app.gql.payload import GraphQLRequest, document_of
 from app.gql.resume import starting_after
 from app.gql.rights import denial
 from app.gql.scopes import Rights
+from app.kernel.limits import ANSWER_BYTES_MAX
 from app.kernel.principal import Kind, Principal
-from app.live.outage import give_way
+from app.live.outage import give_way, is_outage
+
+log = structlog.get_logger("orderwire.gql")
 
 TIMEOUT_SECONDS = 10.0
 
@@ -38,11 +43,18 @@ _PUBLIC = (Kind.ANONYMOUS, Kind.STOREFRONT)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response by the specification. Without `data` in it the operation did not begin to run."""
+    """A response by the specification, also as the JSON to send. Without `data` the operation did not begin to run."""
 
     body: dict[str, Any]
+    encoded: bytes
     status: int = 200
     cursor: str | None = None
+
+    @classmethod
+    def of_errors(cls, errors: list[dict[str, Any]], status: int = 200) -> Answer:
+        """An answer to what was not executed."""
+        body = {"errors": errors}
+        return cls(body, orjson.dumps(body), status)
 
     @property
     def began(self) -> bool:
@@ -74,12 +86,14 @@ class Graph:
         *,
         timeout: float = TIMEOUT_SECONDS,
         tokens_max: int = TOKENS_MAX,
+        answer_bytes_max: int = ANSWER_BYTES_MAX,
         introspection: bool = True,
     ) -> None:
         self.schema = schema._schema  # noqa: SLF001 (strawberry offers no other way in)
         self.rights = Rights(self.schema)
         self.documents = Documents(self.schema, self.rights, tokens_max=tokens_max, introspection=introspection)
         self._timeout = timeout
+        self._answer_bytes_max = answer_bytes_max
 
     def operation(self, request: GraphQLRequest) -> Operation:
         """The operation that the request names, parsed and valid.  Raises Mistake."""
@@ -106,16 +120,18 @@ class Graph:
         """Execute a query or mutation, and undo it afterwards when it was a dry run."""
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await self._run(operation, variables, context)
+                result = await self._run(operation, variables, context)
         except TimeoutError:
             message = f"This took longer than {self._timeout:g} seconds and was given up."
             if operation.type is OperationType.MUTATION:
                 message += " Whether it took effect is unknown: send it again with the same idempotency key."
-            return Answer({"errors": [{"message": message, "extensions": {"code": "TIMEOUT"}}]}, 504)
+            return Answer.of_errors([{"message": message, "extensions": {"code": "TIMEOUT"}}], 504)
         finally:
             await context.close()
-        answer.body["extensions"] = {"cost": {"requested": cost, "limit": cost_limit(context.principal)}}
-        return answer
+        if isinstance(result, list):
+            return Answer.of_errors(self._presented(result, context), 400)
+        extensions = {"cost": {"requested": cost, "limit": cost_limit(context.principal)}}
+        return self._answer(result, context, operation.type, extensions)
 
     async def stream(
         self,
@@ -129,10 +145,37 @@ class Graph:
         after  the position to resume from; replaces the root field's argument `after`, if it has one
         Raises Ended.
         """
-        context = new_context()
         document = operation.document.ast
         if after is not None:
             document = starting_after(self.schema, document, operation.node, after)
+        while True:
+            context = new_context()
+            executor, events = await self._source(operation, variables, context, document)
+            began = False
+            try:
+                while True:
+                    give_way()
+                    try:
+                        event = await anext(events)
+                    except StopAsyncIteration:
+                        return
+                    except Exception as problem:  # a source may fail in any way, and its client hears of it
+                        if is_outage(problem) and not began:
+                            break
+                        raise Ended([faults.told(problem, context.request_id)]) from None
+                    began = True
+                    yield await self._event(executor, event, new_context)
+            finally:
+                if (close := getattr(events, "aclose", None)) is not None:
+                    await close()
+            # The database is away and nothing was told yet: an error would be final for clients, waiting is not.
+            give_way()
+            await asyncio.sleep(_AWAY_SECONDS)
+
+    async def _source(
+        self, operation: Operation, variables: dict[str, Any], context: Context, document: DocumentNode
+    ) -> tuple[Executor[Context], AsyncIterator[Any]]:
+        """The events of a subscription, not begun.  Raises Ended."""
         executor = self._executor(operation, variables, context, document)
         if isinstance(executor, list):
             raise Ended(self._presented(executor, context))
@@ -141,27 +184,16 @@ class Graph:
             source = await source
         if isinstance(source, ExecutionResult):
             raise Ended(self._presented(source.errors or [], context))
-        events = aiter(source)
-        try:
-            while True:
-                give_way()
-                try:
-                    event = await anext(events)
-                except StopAsyncIteration:
-                    return
-                except Exception as problem:  # a source may fail in any way, and its client hears of it
-                    raise Ended([faults.told(problem, context.request_id)]) from None
-                yield await self._event(executor, event, new_context)
-        finally:
-            if (close := getattr(events, "aclose", None)) is not None:
-                await close()
+        return executor, aiter(source)
 
-    async def _run(self, operation: Operation, variables: dict[str, Any], context: Context) -> Answer:
+    async def _run(
+        self, operation: Operation, variables: dict[str, Any], context: Context
+    ) -> ExecutionResult | list[GraphQLError]:
         executor = self._executor(operation, variables, context)
         if isinstance(executor, list):
-            return Answer({"errors": self._presented(executor, context)}, 400)
+            return executor
         result: Any = executor.execute_operation()
-        return self._answer(result if isinstance(result, ExecutionResult) else await result, context)
+        return result if isinstance(result, ExecutionResult) else await result
 
     async def _event(self, executor: Executor[Context], event: Any, new_context: Callable[[], Context]) -> Answer:
         """The answer to one event. While the database is away it waits: an event is told whole or not yet."""
@@ -171,14 +203,18 @@ class Graph:
             own.context_value = context
             result = execute_subscription_event(own)
             if not isinstance(result, ExecutionResult):
-                async with asyncio.timeout(self._timeout):
-                    result = await result
+                try:
+                    async with asyncio.timeout(self._timeout):
+                        result = await result
+                except TimeoutError:  # it hangs, which is as good as away
+                    log.warning("an event took too long to show; trying again", reference=context.request_id)
+                    continue
             if not any(faults.passes(error) for error in result.errors or ()):
                 break
             await asyncio.sleep(_AWAY_SECONDS)
-        answer = self._answer(result, context)
         cursor = getattr(event, "cursor", None)
-        return Answer(answer.body, cursor=cursor if isinstance(cursor, str) else None)
+        answer = self._answer(result, context, OperationType.SUBSCRIPTION)
+        return replace(answer, cursor=cursor if isinstance(cursor, str) else None)
 
     def _executor(
         self, operation: Operation, variables: dict[str, Any], context: Context, document: Any = None
@@ -194,12 +230,26 @@ class Graph:
             is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
         )
 
-    def _answer(self, result: ExecutionResult, context: Context) -> Answer:
+    def _answer(
+        self, result: ExecutionResult, context: Context, type_: OperationType, extensions: dict[str, Any] | None = None
+    ) -> Answer:
+        """The answer as it is sent, or in its place an error that says why it cannot be sent."""
         body: dict[str, Any] = {}
         if result.errors:
             body["errors"] = self._presented(result.errors, context)
         body["data"] = result.data
-        return Answer(body)
+        if extensions is not None:
+            body["extensions"] = extensions
+        try:
+            encoded = orjson.dumps(body)
+        except TypeError as problem:
+            error = faults.masked(context.request_id, problem)
+        else:
+            if len(encoded) <= self._answer_bytes_max:
+                return Answer(body, encoded)
+            error = _too_large(len(encoded), self._answer_bytes_max, type_)
+        body = {**body, "errors": [error], "data": None}
+        return Answer(body, orjson.dumps(body))
 
     def _presented(self, errors: list[GraphQLError], context: Context) -> list[dict[str, Any]]:
         return [faults.present(error, context.request_id) for error in errors]
@@ -208,3 +258,11 @@ class Graph:
 def cost_limit(principal: Principal) -> int:
     """The most an operation of this caller may cost: less where anybody can be the caller."""
     return COST_MAX_PUBLIC if principal.kind in _PUBLIC else COST_MAX
+
+
+def _too_large(size: int, most: int, type_: OperationType) -> dict[str, Any]:
+    sizes = f"This answer takes {size // 1024:,} kB, {most // 1024:,} kB are allowed"
+    message = f"{sizes}: ask for smaller pages or fewer fields."
+    if type_ is OperationType.MUTATION:
+        message += " The mutation took effect: sent again with the same idempotency key, it answers without acting."
+    return {"message": message, "extensions": {"code": "ANSWER_TOO_LARGE"}}

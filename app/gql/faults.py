@@ -19,7 +19,7 @@ from app.live.outage import is_outage
 
 log = structlog.get_logger("orderwire.gql")
 
-_AWAY = "The database cannot be reached for the moment: send the request again."
+AWAY = "The database cannot be reached for the moment: send the request again."
 _MASKED = "Something went wrong on our side. It has been logged; quote the reference when you ask about it."
 
 
@@ -52,7 +52,7 @@ def present(error: GraphQLError, reference: str) -> dict[str, Any]:
         return formatted(error, str(cause), "UNAVAILABLE")
     if is_outage(cause):
         log.warning("the database is away", reference=reference, error=repr(cause)[:200])
-        return formatted(error, _AWAY, "UNAVAILABLE")
+        return formatted(error, AWAY, "UNAVAILABLE")
     if error.path is None or isinstance(cause, StrawberryInputCoercionError) or _is_of_the_request(cause):
         return formatted(error, None, "BAD_USER_INPUT")
     if isinstance(cause, GraphQLError) and "code" in (cause.extensions or {}):

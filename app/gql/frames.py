@@ -8,7 +8,6 @@ import orjson
 
 from app.gql.faults import Mistake
 from app.gql.payload import decode
-from app.kernel.limits import BODY_BYTES_MAX
 
 PROTOCOL = "graphql-transport-ws"
 ID_LENGTH_MAX = 255
@@ -43,12 +42,13 @@ def shortened(reason: str) -> str:
 
 
 def frame_in(message: dict[str, Any]) -> dict[str, Any]:
-    """The frame in an ASGI message: an object with a known `type` and, where one is due, an `id`.  Raises Closed."""
+    """The frame in an ASGI message: an object with a known `type` and, where one is due, an `id`.  Raises Closed.
+
+    How large a message may be is the server's to say, which gathers it.
+    """
     text = message.get("text")
     if text is None:
         raise Closed(BAD_REQUEST, "Binary frames are not part of the protocol: send text.")
-    if len(text) > BODY_BYTES_MAX:
-        raise Closed(BAD_REQUEST, f"A frame has at most {BODY_BYTES_MAX // 1024} kB.")
     try:
         frame = decode(text)
     except Mistake as mistake:

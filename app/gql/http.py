@@ -34,6 +34,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 METHODS = "GET, POST, OPTIONS"
 _CORS_HEADERS = b"content-type, authorization, x-orderwire-key, last-event-id"
+BODY_SECONDS = 30.0
 _DISCARD_BYTES_MAX = 4 * BODY_BYTES_MAX
 _DISCARD_SECONDS = 2.0
 _CHALLENGE = 'Bearer realm="orderwire"'
@@ -42,8 +43,9 @@ _CHALLENGE = 'Bearer realm="orderwire"'
 class GraphQLHttp:
     """The endpoint for queries and mutations, and for subscriptions as server-sent events."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, *, body_seconds: float = BODY_SECONDS) -> None:
         self._house = house
+        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: Headers = dict(scope["headers"])
@@ -63,7 +65,7 @@ class GraphQLHttp:
             if not forms:
                 raise Mistake(406, f"This endpoint answers with {', '.join(Media)}.", "NOT_ACCEPTABLE")
             media = next((form for form in forms if form is not Media.EVENTS), Media.JSON)
-            request = await _request(scope, headers, receive)
+            request = await self._request(scope, headers, receive)
             await self._serve(scope, headers, request, forms, media, receive, send, cors)
         except Mistake as mistake:
             await _refuse(send, mistake, media, cors)
@@ -72,8 +74,10 @@ class GraphQLHttp:
         except ClientGone:
             return
         except Exception as problem:  # the last wall: no input and no fault may show a traceback
-            error = faults.masked(str(uuid7()), problem)
-            await _send_json(send, 500, orjson.dumps({"errors": [error]}), media, cors)
+            error = faults.told(problem, str(uuid7()))
+            away = error["extensions"]["code"] == "UNAVAILABLE"
+            headers_ = [*cors, (b"retry-after", b"1")] if away else cors
+            await _send_json(send, 503 if away else 500, orjson.dumps({"errors": [error]}), media, headers_)
 
     async def _serve(
         self,
@@ -101,7 +105,7 @@ class GraphQLHttp:
         answer = await self._house.graph.run(operation, request.variables, context, cost)
         status = _status(answer, media)
         cors = [*cors, (b"x-request-id", context.request_id.encode("latin-1", "replace"))]
-        await _send_json(send, status, encode(answer.body), media, cors)
+        await _send_json(send, status, answer.encoded, media, cors)
 
     async def _stream(
         self,
@@ -122,6 +126,22 @@ class GraphQLHttp:
             answers = sse.once(house.graph.run(operation, request.variables, house.new_context(caller), cost))
         await sse.send_events(answers, caller, house.streams, house.clock.now(), receive, send, cors)
 
+    async def _request(self, scope: Scope, headers: Headers, receive: Receive) -> GraphQLRequest:
+        if scope["method"] == "POST":
+            if headers.get(b"content-encoding", b"identity") != b"identity":
+                raise Mistake(415, "Send the body without a Content-Encoding.", "UNSUPPORTED_MEDIA_TYPE")
+            require_json(headers.get(b"content-type", b"").decode("latin-1"))
+            try:
+                async with asyncio.timeout(self._body_seconds):
+                    body = await _body(headers, receive)
+            except TimeoutError:
+                message = f"The body did not arrive within {self._body_seconds:g} seconds: send it again."
+                raise Mistake(408, message, "REQUEST_TIMEOUT", connection="close") from None
+            return request_of(decode(body))
+        if scope["method"] == "GET":
+            return request_of(_from_query_string(scope["query_string"]))
+        raise Mistake(405, "This endpoint takes GET and POST.", "METHOD_NOT_ALLOWED", allow=METHODS)
+
     async def _caller(self, headers: Headers) -> Caller:
         caller = await self._house.authenticate(credential_in(headers))
         origin = headers.get(b"origin", b"").decode("latin-1")
@@ -135,10 +155,6 @@ class GraphQLHttp:
 
 class ClientGone(Exception):
     """The client went away before its request was complete."""
-
-
-def encode(body: dict[str, Any]) -> bytes:
-    return orjson.dumps(body)
 
 
 def _form(operation: Operation, forms: tuple[Media, ...], media: Media) -> Media:
@@ -166,17 +182,6 @@ def _last_event_id(headers: Headers) -> str | None:
     except GraphQLError:
         message = "Last-Event-ID must be the `id` of an event, exactly as this API gave it."
         raise Mistake(400, message, "BAD_REQUEST") from None
-
-
-async def _request(scope: Scope, headers: Headers, receive: Receive) -> GraphQLRequest:
-    if scope["method"] == "POST":
-        if headers.get(b"content-encoding", b"identity") != b"identity":
-            raise Mistake(415, "Send the body without a Content-Encoding.", "UNSUPPORTED_MEDIA_TYPE")
-        require_json(headers.get(b"content-type", b"").decode("latin-1"))
-        return request_of(decode(await _body(headers, receive)))
-    if scope["method"] == "GET":
-        return request_of(_from_query_string(scope["query_string"]))
-    raise Mistake(405, "This endpoint takes GET and POST.", "METHOD_NOT_ALLOWED", allow=METHODS)
 
 
 async def _body(headers: Headers, receive: Receive) -> bytes:
@@ -287,4 +292,4 @@ async def _empty(send: Send, headers: list[tuple[bytes, bytes]]) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-__all__ = ["GraphQLHttp", "encode"]
+__all__ = ["GraphQLHttp"]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Any, NewType
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
@@ -90,17 +91,27 @@ def parse_cursor(value: Any) -> str:
 
 
 def parse_json(value: Any) -> Any:
-    """Any JSON value, nested no deeper than it can be written back."""
+    """Any JSON value that can be written back: not nested too deeply, no number out of range."""
     level, nesting = [value], 0
-    while level := [
-        inner
-        for each in level
-        if isinstance(each, dict | list)
-        for inner in (each.values() if isinstance(each, dict) else each)
-    ]:
-        if (nesting := nesting + 1) > JSON_NESTING_MAX:
+    while level:
+        if nesting > JSON_NESTING_MAX:
             raise GraphQLError(f"JSON may be nested {JSON_NESTING_MAX} levels deep, this is deeper.")
+        if not all(map(_fits_json, level)):
+            raise GraphQLError("JSON may hold finite numbers, and whole ones of 64 bits: this is larger.")
+        nesting += 1
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
     return value
+
+
+def _fits_json(value: Any) -> bool:
+    if isinstance(value, float):
+        return isfinite(value)
+    return not isinstance(value, int) or -LONG_MAX - 1 <= value <= LONG_MAX
 
 
 def parse_currency(value: Any) -> str:

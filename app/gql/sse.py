@@ -8,17 +8,16 @@ from contextlib import aclosing, suppress
 from datetime import datetime
 from typing import Any
 
-import orjson
-
+from app.gql import faults
 from app.gql.caller import Caller
 from app.gql.execution import Answer, Ended
 from app.gql.streams import Streams, seconds_left
+from app.kernel.ids import uuid7
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 HEARTBEAT_SECONDS = 15.0
-SEND_SECONDS = 10.0
 
 # Proxies must pass every event on at once.
 _HEADERS = [
@@ -57,7 +56,7 @@ async def once(answer: Awaitable[Answer]) -> AsyncGenerator[Answer, None]:
 def next_event(answer: Answer) -> bytes:
     """One answer as an event. Its position is its id, which clients send back as Last-Event-ID."""
     id_ = f"id: {answer.cursor}\n" if answer.cursor and answer.cursor.isprintable() else ""
-    return b"event: next\n" + id_.encode() + b"data: " + orjson.dumps(answer.body) + b"\n\n"
+    return b"event: next\n" + id_.encode() + b"data: " + answer.encoded + b"\n\n"
 
 
 async def send_events(
@@ -81,10 +80,11 @@ async def send_events(
             with streams.entered(stream):
                 await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]})
                 await _send(send, _HEARTBEAT)  # proxies and clients learn at once that the stream is open
-                await _send_all(answers, stream, gone, send, heartbeat)
+                try:
+                    await _send_all(answers, stream, gone, send, heartbeat)
+                except Exception as problem:  # cut without `complete`: the client comes back where it was
+                    faults.masked(str(uuid7()), problem)
                 await _send(send, b"", more=False)
-    except TimeoutError:  # the peer has stopped reading: nothing more can reach it
-        return
     finally:
         gone.cancel()
         if expiry is not None:
@@ -113,7 +113,7 @@ async def _send_all(
             except Ended as ended:
                 if ended.is_of_the_credential:
                     return
-                await _send(send, next_event(Answer({"errors": ended.errors})))
+                await _send(send, next_event(Answer.of_errors(ended.errors)))
                 answer = None
             if answer is None:
                 await _send(send, _COMPLETE)
@@ -127,9 +127,8 @@ async def _send_all(
 
 
 async def _send(send: Send, body: bytes, *, more: bool = True) -> None:
-    """Send, but do not wait for ever for a peer that has stopped reading."""
-    async with asyncio.timeout(SEND_SECONDS):
-        await send({"type": "http.response.body", "body": body, "more_body": more})
+    # Not for ever, when the peer has stopped reading: the server ends such a connection.
+    await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
 async def _gone(receive: Receive) -> None:

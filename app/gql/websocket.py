@@ -1,4 +1,4 @@
-"""graphql-transport-ws over a bare ASGI WebSocket: queries, mutations and subscriptions, up to 100 at once.
+"""graphql-transport-ws over a bare ASGI WebSocket: queries, mutations and subscriptions, several at once.
 
 One task reads frames, one task runs each operation. A failing operation gets an `error` frame under its id and leaves
 the others alone; only a frame that is no frame at all closes the socket.
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import aclosing, suppress
 from typing import Any
 
+import orjson
 import structlog
 from graphql import OperationType
 
@@ -25,6 +26,7 @@ from app.gql.streams import seconds_left
 from app.kernel.errors import Unauthenticated
 from app.kernel.ids import uuid7
 from app.kernel.principal import ANONYMOUS
+from app.live.outage import is_outage
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -34,44 +36,89 @@ OPERATIONS_MAX = 100
 INIT_SECONDS = 10.0
 SEND_SECONDS = 10.0
 
+# Clients come back by themselves after it; 1011 they would take for final.
+TRY_AGAIN_LATER = 1013
+
 log = structlog.get_logger("orderwire.gql")
 
 
 class GraphQLWebSocket:
     """The endpoint for WebSockets."""
 
-    def __init__(self, house: House, *, init_seconds: float = INIT_SECONDS, send_seconds: float = SEND_SECONDS) -> None:
+    def __init__(
+        self,
+        house: House,
+        *,
+        operations_max: int = OPERATIONS_MAX,
+        init_seconds: float = INIT_SECONDS,
+        send_seconds: float = SEND_SECONDS,
+    ) -> None:
         self._house = house
+        self._operations_max = operations_max
         self._init_seconds = init_seconds
         self._send_seconds = send_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         headers: Headers = dict(scope["headers"])
-        origin = headers.get(b"origin", b"").decode("latin-1")
-        if origin and not is_same_origin(headers, origin) and not await self._house.allow_origin(origin, None):
-            await send({"type": "websocket.close", "code": 1008, "reason": "origin"})  # before accept: an HTTP 403
-            return
         if frames.PROTOCOL not in scope.get("subprotocols", ()):
             # Accepted first: a browser is shown the code and the reason of an open socket only.
             await send({"type": "websocket.accept"})
             reason = f"Ask for the subprotocol {frames.PROTOCOL}; the older graphql-ws is not served."
             await send({"type": "websocket.close", "code": frames.SUBPROTOCOL_NOT_ACCEPTABLE, "reason": reason})
             return
+        try:
+            allowed = await self._allows(headers)
+        except Exception as problem:
+            closed = _closed_by(problem)
+            await send({"type": "websocket.accept", "subprotocol": frames.PROTOCOL})
+            await send({"type": "websocket.close", "code": closed.code, "reason": closed.reason})
+            return
+        if not allowed:
+            await send({"type": "websocket.close", "code": 1008, "reason": "origin"})  # before accept: an HTTP 403
+            return
         await send({"type": "websocket.accept", "subprotocol": frames.PROTOCOL})
-        await Connection(self._house, headers, receive, send, self._init_seconds, self._send_seconds).serve()
+        connection = Connection(
+            self._house, headers, receive, send, self._operations_max, self._init_seconds, self._send_seconds
+        )
+        await connection.serve()
+
+    async def _allows(self, headers: Headers) -> bool:
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        return not origin or is_same_origin(headers, origin) or await self._house.allow_origin(origin, None)
+
+
+class PeerGone(Exception):
+    """Nothing can be sent any more: the peer has left, or does not read."""
+
+
+def _closed_by(problem: Exception) -> Closed:
+    """How a socket closes that cannot be served at the moment: in a way that makes its client come back."""
+    if is_outage(problem):
+        return Closed(TRY_AGAIN_LATER, "The database cannot be reached for the moment: connect again.")
+    reference = str(uuid7())
+    faults.masked(reference, problem)
+    return Closed(TRY_AGAIN_LATER, f"Something went wrong on our side: {reference}")
 
 
 class Connection:
     """One socket, from its acceptance to its end."""
 
     def __init__(
-        self, house: House, headers: Headers, receive: Receive, send: Send, init_seconds: float, send_seconds: float
+        self,
+        house: House,
+        headers: Headers,
+        receive: Receive,
+        send: Send,
+        operations_max: int,
+        init_seconds: float,
+        send_seconds: float,
     ) -> None:
         self._house = house
         self._headers = headers
         self._receive = receive
         self._raw_send = send
+        self._operations_max = operations_max
         self._send_seconds = send_seconds
         self._caller = Caller(ANONYMOUS)
         self._ready = False
@@ -108,20 +155,21 @@ class Connection:
                 await self._handle(frame_in(dict(message)))
         except Closed as closed:
             self.close(closed.code, closed.reason)
+        except PeerGone:
+            return
         except Exception as problem:  # the last wall: a fault closes the socket in order, with a reference
-            reference = str(uuid7())
-            faults.masked(reference, problem)
-            self.close(1011, f"Something went wrong on our side: {reference}")
+            ending = _closed_by(problem)
+            self.close(ending.code, ending.reason)
 
     async def _handle(self, received: dict[str, Any]) -> None:
         match received["type"]:
             case "subscribe":
-                self._begin(received["id"], received.get("payload"))
+                await self._begin(received["id"], received.get("payload"))
             case "complete":
                 if (task := self._operations.pop(received["id"], None)) is not None:
                     task.cancel()
             case "ping":
-                await self._send(frame("pong", payload=received.get("payload")))
+                await self._send(_pong(received.get("payload")))
             case "connection_init":
                 await self._initialise(received.get("payload") or {})
 
@@ -150,24 +198,27 @@ class Connection:
         if not await self._house.allow_origin(origin, channel):
             raise Closed(frames.UNAUTHORIZED, f"This key's channel does not list the origin {origin}.")
 
-    def _begin(self, id_: str, payload: Any) -> None:
+    async def _begin(self, id_: str, payload: Any) -> None:
         if not self._ready:
             raise Closed(frames.UNAUTHORIZED, "Send connection_init and wait for connection_ack before you subscribe.")
         if id_ in self._operations:
             raise Closed(frames.SUBSCRIBER_EXISTS, f"Subscriber for {id_} already exists")
-        full = len(self._operations) >= OPERATIONS_MAX
-        task = asyncio.ensure_future(self._refuse_for_now(id_) if full else self._operate(id_, payload))
+        if len(self._operations) >= self._operations_max:
+            # Within the reading task: who sends on without reading the refusals is not read from either.
+            await self._refuse_for_now(id_)
+            return
+        task = asyncio.ensure_future(self._operate(id_, payload))
         self._operations[id_] = task
         task.add_done_callback(lambda done: self._done(id_, done))
 
     def _done(self, id_: str, task: asyncio.Task[None]) -> None:
         if self._operations.get(id_) is task:
             del self._operations[id_]
-        if not task.cancelled() and (problem := task.exception()) is not None and not isinstance(problem, OSError):
+        if not task.cancelled() and (problem := task.exception()) is not None and not isinstance(problem, PeerGone):
             log.error("fault", exc_info=problem)
 
     async def _refuse_for_now(self, id_: str) -> None:
-        message = f"{OPERATIONS_MAX} operations run on this connection already: complete some, or open another."
+        message = f"{self._operations_max} operations run on this connection already: complete some, or open another."
         await self._send(frame("error", id_, [{"message": message, "extensions": {"code": "TOO_MANY_OPERATIONS"}}]))
 
     async def _operate(self, id_: str, payload: Any) -> None:
@@ -177,7 +228,7 @@ class Connection:
                 async for answer in answers:
                     if not answer.began:
                         raise Ended(answer.body["errors"])
-                    await self._send(frame("next", id_, answer.body))
+                    await self._send(frame("next", id_, orjson.Fragment(answer.encoded)))
             last = frame("complete", id_)
         except Mistake as mistake:
             last = frame("error", id_, mistake.errors)
@@ -187,10 +238,10 @@ class Connection:
                 self.close(frames.FORBIDDEN, str(ended))
                 return
             last = frame("error", id_, ended.errors)
-        except (OSError, asyncio.CancelledError):
+        except PeerGone:
             raise
         except Exception as problem:
-            last = frame("error", id_, [faults.masked(str(uuid7()), problem)])
+            last = frame("error", id_, [faults.told(problem, str(uuid7()))])
         # Free before the client hears of it: it may use the id again at once.
         self._operations.pop(id_, None)
         await self._send(last)
@@ -209,19 +260,28 @@ class Connection:
                 yield answer
 
     async def _send(self, text: str) -> None:
-        """Send a frame; a peer that takes none for ten seconds is given up."""
+        """Send a frame; a peer that takes none for ten seconds is given up.  Raises PeerGone."""
         try:
             async with asyncio.timeout(self._send_seconds):
                 await self._raw_send({"type": "websocket.send", "text": text})
         except TimeoutError:
-            self.close(1013, "You do not read what is sent: connect again when you can.")
-            raise ConnectionAbortedError from None
+            self.close(TRY_AGAIN_LATER, "You do not read what is sent: connect again when you can.")
+            raise PeerGone from None
+        except OSError:
+            raise PeerGone from None
 
     async def _say_goodbye(self, closed: Closed) -> None:
         with suppress(Exception):  # the peer may be gone already; there is nobody left to tell
             async with asyncio.timeout(self._send_seconds):
                 message = {"type": "websocket.close", "code": closed.code, "reason": closed.reason}
                 await self._raw_send(message)
+
+
+def _pong(payload: Any) -> str:
+    try:
+        return frame("pong", payload=payload)
+    except TypeError:
+        raise Closed(frames.BAD_REQUEST, "The payload of `ping` is nested too deeply to be sent back.") from None
 
 
 async def _stop(*tasks: asyncio.Future[Any]) -> None:

@@ -175,7 +175,7 @@ MALFORMED = [
     '{"type":"ping","payload":' + "[" * 50_000 + "]" * 50_000 + "}",
     "[" * 100_000,
     '{"a":' * 30_000,
-    '{"type":"ping","payload":{"a":"' + "x" * 262_144 + '"}}',
+    '{"type":"ping","payload":{"a":' + "[" * 400 + "]" * 400 + "}}",
     '{"type":"ping"}{"type":"ping"}',
     b'{"type":"ping"}',
     b"\xff\xfe",

@@ -11,11 +11,10 @@ from typing import Any
 from uuid import UUID
 
 import strawberry
-import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 from strawberry.schema.config import StrawberryConfig
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.gql import errors
 from app.gql.caller import Caller
@@ -29,10 +28,13 @@ from app.gql.scalars import JSON, SCALARS, Cursor, Long, TimeZone
 from app.gql.scopes import ANYONE, needs, scoped
 from app.gql.streams import Streams
 from app.gql.websocket import GraphQLWebSocket
+from app.kernel.access_log import RequestLog
 from app.kernel.clock import SystemClock
 from app.kernel.errors import Forbidden, NotFound, Refusal, Unauthenticated, VersionConflict
 from app.kernel.principal import ANONYMOUS, Kind, Principal
+from app.kernel.settings import Settings
 from app.kernel.work import CommandArguments
+from app.serving import DrainingServer, listen, server_for
 
 CHANNEL = UUID(int=7)
 
@@ -110,6 +112,15 @@ class Change:
     loads: int
 
     @strawberry.field
+    async def hanging_once(self, info: strawberry.Info[Context, None]) -> int:
+        """Hangs when it is asked for the first time."""
+        trace: Trace = info.context.services
+        trace.hung += 1
+        if trace.hung == 1:
+            await asyncio.sleep(60)
+        return trace.hung
+
+    @strawberry.field
     async def batches(self, info: strawberry.Info[Context, None]) -> int:
         return await info.context.load(count_batches, "a") or 0
 
@@ -167,6 +178,10 @@ class Query:
         return "done"
 
     @strawberry.field
+    def big(self, kilobytes: int) -> str:
+        return "x" * kilobytes * 1024
+
+    @strawberry.field
     def at(self, at: datetime) -> datetime:
         return at
 
@@ -207,6 +222,7 @@ class Trace:
 
     opened: list[Any] = field(default_factory=list)
     closed: int = 0
+    hung: int = 0
     going: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -240,6 +256,14 @@ class Subscription:
     async def expires(self) -> AsyncIterator[int]:
         yield 1
         raise Unauthenticated("Your credential has expired.")
+
+    @strawberry.subscription
+    async def begins_at_the_third_attempt(self, info: strawberry.Info[Context, None]) -> AsyncIterator[int]:
+        trace: Trace = info.context.services
+        trace.opened.append(None)
+        if len(trace.opened) < 3:
+            raise ConnectionRefusedError("the database is away")
+        yield len(trace.opened)
 
     @strawberry.subscription
     async def refuses(self) -> AsyncIterator[int]:
@@ -277,6 +301,8 @@ class ToyKeys:
     async def __call__(self, credential: str | None) -> Caller:
         if credential is None:
             return Caller(ANONYMOUS)
+        if credential == "whose database is away":
+            raise ConnectionRefusedError("the database is away")
         if credential not in self.shop.callers:
             raise Unauthenticated("No such key.")
         return Caller(self.shop.callers[credential], f"key:{credential}")
@@ -293,6 +319,7 @@ class ToyShop:
     trace: Trace
     streams: Streams
     port: int = 0
+    server: DrainingServer | None = None
     callers: dict[str, Principal] = field(default_factory=lambda: dict(CALLERS))
     origins: dict[str, UUID | None] = field(default_factory=dict)
 
@@ -305,6 +332,8 @@ class ToyShop:
         return f"ws://127.0.0.1:{self.port}/graphql"
 
     async def allow_origin(self, origin: str, channel_id: UUID | None) -> bool:
+        if origin == "https://whose-database-is-away.example":
+            raise ConnectionRefusedError("the database is away")
         return origin in self.origins and (channel_id is None or self.origins[origin] == channel_id)
 
     def new_context(self, caller: Caller) -> Context:
@@ -327,38 +356,40 @@ class ToyShop:
         )
 
 
-class Impatient(WebSocketsSansIOProtocol):
-    """Drops the connection when its application has ended and the peer does not take the rest."""
-
-    def on_task_complete(self, task: asyncio.Task[None]) -> None:
-        super().on_task_complete(task)
-        self.loop.call_later(1, self.transport.abort)
-
-
 @contextlib.asynccontextmanager
-async def serving(*, timeout: float = 10, init_seconds: float = 10, send_seconds: float = 10) -> AsyncIterator[ToyShop]:
-    """The toy shop on a free port of 127.0.0.1, in this very loop."""
-    shop = ToyShop(Graph(schema, timeout=timeout), Trace(), Streams())
+async def serving(
+    *,
+    timeout: float = 10,
+    answer_bytes_max: int = 16 << 20,
+    operations_max: int = 100,
+    body_seconds: float = 30,
+    init_seconds: float = 10,
+    send_seconds: float = 10,
+    **given: Any,
+) -> AsyncIterator[ToyShop]:
+    """The toy shop on a free port of 127.0.0.1, in this very loop, on the server that serves the product.
+
+    given  settings of the server
+    """
+    settings = Settings(drain_seconds=0, **given)
+    shop = ToyShop(Graph(schema, timeout=timeout, answer_bytes_max=answer_bytes_max), Trace(), Streams())
     house = shop.house()
-    socket = GraphQLWebSocket(house, init_seconds=init_seconds, send_seconds=send_seconds)
-    app = Starlette(routes=[Route("/graphql", GraphQLHttp(house)), WebSocketRoute("/graphql", socket)])
-    config = uvicorn.Config(
-        app,
-        host="127.0.0.1",
-        port=0,
-        log_level="warning",
-        lifespan="off",
-        ws=Impatient,
-        ws_max_size=1 << 20,
-        ws_per_message_deflate=False,
+    http = GraphQLHttp(house, body_seconds=body_seconds)
+    socket = GraphQLWebSocket(
+        house, operations_max=operations_max, init_seconds=init_seconds, send_seconds=send_seconds
     )
-    server = uvicorn.Server(config)
-    config.load()
-    server.lifespan = config.lifespan_class(config)
-    await server.startup()
-    shop.port = server.servers[0].sockets[0].getsockname()[1]
+    app = Starlette(
+        routes=[Route("/graphql", http, methods=None), WebSocketRoute("/graphql", socket)],
+        middleware=[Middleware(RequestLog)],
+    )
+    shop.server = server = server_for(app, settings)
+    listener = listen("127.0.0.1", 0)
+    shop.port = listener.getsockname()[1]
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
     try:
         yield shop
     finally:
-        server.force_exit = True
-        await server.shutdown()
+        server.hurry()
+        await task
