@@ -15,6 +15,7 @@ from app.kernel.db import Reads
 from app.kernel.filters import bind, same_as_any
 from app.kernel.pagination import COUNT_MAX, Listing, OrderTerm
 from app.kernel.principal import Principal
+from app.network.queries import visible_locations
 
 StockKey = tuple[UUID, UUID, str]
 
@@ -30,9 +31,17 @@ def reservation_visible(principal: Principal) -> ColumnElement[bool]:
     return Reservation.channel_id == principal.channel_id if principal.channel_id is not None else true()
 
 
-def _everything(_: Principal) -> ColumnElement[bool]:
-    """Stock is the whole company's: the scope stock:read alone decides."""
-    return true()
+def level_visible(principal: Principal) -> ColumnElement[bool]:
+    """Stock is the whole company's; a key bound to a channel sees what lies at the locations that serve it."""
+    return _at_visible_location(principal, StockLevel.location_id.expression)
+
+
+def _movement_visible(principal: Principal) -> ColumnElement[bool]:
+    return _at_visible_location(principal, StockMovement.location_id.expression)
+
+
+def _at_visible_location(principal: Principal, location: ColumnElement[UUID]) -> ColumnElement[bool]:
+    return location.in_(visible_locations(principal)) if principal.channel_id is not None else true()
 
 
 def _by(*columns: ColumnElement[Any]) -> list[OrderTerm]:
@@ -64,7 +73,7 @@ STOCK_LEVELS = Listing(
         "ON_HAND": _by(StockLevel.on_hand.expression),
         "UPDATED_AT": _by(StockLevel.updated_at.expression),
     },
-    visible=_everything,
+    visible=level_visible,
 )
 
 STOCK_MOVEMENTS = Listing(
@@ -82,7 +91,7 @@ STOCK_MOVEMENTS = Listing(
         "occurred_at": StockMovement.occurred_at.expression,
     },
     orders={"WRITTEN": []},
-    visible=_everything,
+    visible=_movement_visible,
 )
 
 
@@ -104,13 +113,14 @@ def _same_key(model: type[StockLevel] | type[StockMovement] | type[Supply], name
 
 async def levels_by_key(reads: Reads, keys: Sequence[StockKey]) -> Mapping[StockKey, Row[Any]]:
     named = _named(keys)
-    rows = await reads.all(_LEVELS.join(named, _same_key(StockLevel, named)))
+    levels = _LEVELS.join(named, _same_key(StockLevel, named)).where(level_visible(reads.principal))
+    rows = await reads.all(levels)
     return {(row.sku_id, row.location_id, row.owner): row for row in rows}
 
 
 async def levels_of_skus(reads: Reads, sku_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[Row[Any]]]:
     """All balances of each SKU, by location and owner."""
-    return _grouped(await reads.all(watched_levels(sku_ids, None)), sku_ids, "sku_id")
+    return _grouped(await reads.all(watched_levels(reads.principal, sku_ids, None)), sku_ids, "sku_id")
 
 
 # A page of one SKU's or one location's balances: (its id, balances to give, the key of the last one given before).
@@ -138,7 +148,7 @@ async def _levels_pages(
     for (size, after), parent_ids in sizes.items():
         wanted = func.unnest(bindparam(None, parent_ids, type_=ARRAY(Uuid), unique=True))
         named = wanted.table_valued(column("id", Uuid)).render_derived(name="named")
-        levels = _LEVELS.where(parent == named.c.id).order_by(*place).limit(size + 1)
+        levels = _LEVELS.where(parent == named.c.id, level_visible(reads.principal)).order_by(*place).limit(size + 1)
         if after is not None:
             levels = levels.where(tuple_(*place) > tuple_(*(bind(part) for part in after)))
         page = levels.lateral("page")
@@ -157,14 +167,20 @@ async def level_counts_of_locations(reads: Reads, location_ids: Sequence[UUID]) 
 
 async def _level_counts(reads: Reads, ids: Sequence[UUID], parent: ColumnElement[UUID]) -> Mapping[UUID, int]:
     statement = (
-        select(parent.label("id"), func.count().label("levels")).where(same_as_any(parent, ids)).group_by(parent)
+        select(parent.label("id"), func.count().label("levels"))
+        .where(same_as_any(parent, ids), level_visible(reads.principal))
+        .group_by(parent)
     )
     return dict.fromkeys(ids, 0) | {row.id: row.levels for row in await reads.all(statement)}
 
 
-def watched_levels(sku_ids: Sequence[UUID] | None, location_ids: Sequence[UUID] | None) -> Select[Any]:
-    """Balances of these SKUs at these locations; None for any."""
-    statement = _LEVELS.order_by(StockLevel.sku_id, StockLevel.location_id, StockLevel.owner)
+def watched_levels(
+    principal: Principal, sku_ids: Sequence[UUID] | None, location_ids: Sequence[UUID] | None
+) -> Select[Any]:
+    """Balances of these SKUs at these locations, as far as the caller sees them; None for any."""
+    statement = _LEVELS.where(level_visible(principal)).order_by(
+        StockLevel.sku_id, StockLevel.location_id, StockLevel.owner
+    )
     if sku_ids is not None:
         statement = statement.where(same_as_any(StockLevel.sku_id.expression, sku_ids))
     if location_ids is not None:
@@ -225,7 +241,8 @@ async def movement_counts(reads: Reads, keys: Sequence[StockKey]) -> Mapping[Sto
 
 
 async def movements_by_id(reads: Reads, ids: Sequence[int]) -> Mapping[int, Row[Any]]:
-    statement = _MOVEMENTS.where(same_as_any(StockMovement.id.expression, ids))
+    entries = _MOVEMENTS.where(same_as_any(StockMovement.id.expression, ids))
+    statement = entries.where(_movement_visible(reads.principal))
     return {row.id: row for row in await reads.all(statement)}
 
 

@@ -15,6 +15,7 @@ from app.kernel.work import Work, command
 from app.network import rules
 from app.network.events import ChannelChanged, LocationChanged
 from app.network.models import Channel, ChannelLocation, Location
+from app.network.queries import location_visible
 
 Result = dict[str, Any]
 
@@ -92,10 +93,15 @@ async def _stored_assignments(work: Work, ids: Sequence[UUID]) -> dict[UUID, dic
 
 
 async def _assign(work: Work, change: Change) -> None:
-    """Replace the channel's list of locations.  Raises NotFound for an unknown one."""
+    """Replace the channel's list of locations.  Raises NotFound for an unknown one.
+
+    A key bound to a channel orders and drops those that serve it: it cannot take in others' by their codes.
+    """
     wanted: rules.Assignments = change.facts["locations"]
     rows = await work.db.execute(
-        select(Location.code, Location.id).where(same_as_any(Location.code.expression, list(wanted)))
+        select(Location.code, Location.id)
+        .where(same_as_any(Location.code.expression, list(wanted)))
+        .where(location_visible(work.principal))
     )
     ids = {row.code: row.id for row in rows}
     for place, code in enumerate(wanted):

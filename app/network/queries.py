@@ -58,6 +58,11 @@ def location_visible(principal: Principal) -> ColumnElement[bool]:
     return and_(*rules)
 
 
+def visible_locations(principal: Principal) -> Select[UUID]:
+    """Ids of the locations that the caller sees, for the lists of other areas to ask for."""
+    return select(Location.id).where(location_visible(principal))
+
+
 _CHANNELS: Select[*tuple[Any, ...]] = select(
     Channel.id,
     Channel.code,

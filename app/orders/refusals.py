@@ -55,13 +55,17 @@ class TotalMismatch(Refusal):
 
 
 class ExternalRefTaken(Refusal):
-    """The channel already has an order with this reference."""
+    """The channel already has an order with this reference.
+
+    number  None for callers who may not see that order
+    """
 
     code = "EXTERNAL_REF_TAKEN"
 
-    def __init__(self, *, external_ref: str, number: str) -> None:
+    def __init__(self, *, external_ref: str, number: str | None) -> None:
+        order = f"Order {number}" if number is not None else "An order"
         super().__init__(
-            f"Order {number} of this channel has the external reference {external_ref!r}: it was placed before.",
+            f"{order} of this channel has the external reference {external_ref!r}: it was placed before.",
             path=["input", "externalRef"],
         )
         self.external_ref = external_ref

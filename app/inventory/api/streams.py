@@ -147,7 +147,7 @@ class _Watch:
             location_ids = serving if location_ids is None else [each for each in serving if each in location_ids]
         watch = cls(sku_ids, location_ids)
         if sku_ids is not None:
-            count = await queries.count_of(reads, queries.watched_levels(sku_ids, location_ids))
+            count = await queries.count_of(reads, queries.watched_levels(reads.principal, sku_ids, location_ids))
             if count > LEVELS_MAX:
                 raise ValidationRefused(
                     f"These SKUs have {count:,} stock levels there, {LEVELS_MAX:,} may be watched: name fewer, or some"
@@ -171,7 +171,7 @@ class _Watch:
         ]
 
     async def snapshot(self, reads: Reads) -> State[tuple[Sequence[Row[Any]], int]]:
-        levels = queries.watched_levels(self._skus, self._locations)
+        levels = queries.watched_levels(reads.principal, self._skus, self._locations)
         if self._skus is None:
             return State(((), await queries.count_of(reads, levels)))
         rows = await reads.all(levels)

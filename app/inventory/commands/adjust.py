@@ -16,6 +16,7 @@ from app.kernel.ids import uuid7
 from app.kernel.inputs import INT_MAX
 from app.kernel.texts import spelled
 from app.kernel.work import Result, Work, one_call
+from app.network.queries import locations_by_code
 
 FACTS = "SELECT inventory_adjust_facts($1, $2)"
 UNITS_MAX = 1_000_000_000
@@ -160,6 +161,9 @@ async def keys_of(work: Work, named: Sequence[Named]) -> list[events.StockKey]:
     skus = list({spelled(one.sku) for one in named})
     locations = list({spelled(one.location) for one in named})
     facts: dict[str, Any] = await work.reads.value(FACTS, skus, locations)
+    if work.principal.channel_id is not None:
+        seen = await locations_by_code(work.reads, locations)
+        facts["locations"] = {code: id_ for code, id_ in facts["locations"].items() if code in seen}
     refusals: list[Refusal] = []
     keys: list[events.StockKey] = []
     for i, one in enumerate(named):

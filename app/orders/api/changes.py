@@ -71,7 +71,9 @@ class TotalMismatchError(UserError):
 @strawberry.type(name="ExternalRefTaken", description="An order of the channel has this external reference already.")
 class ExternalRefTakenError(UserError):
     external_ref: str = strawberry.field(description="The reference.")
-    number: str = strawberry.field(description="The number of the order that has it.")
+    number: str | None = strawberry.field(
+        description="The number of the order that has it; null where you may not see that order."
+    )
 
 
 @user_error(refusals.ChannelClosed)
@@ -155,7 +157,8 @@ class OrderPlaceInput:
     )
     customer: str | None = strawberry.field(
         default=None,
-        description="The customer's code; leave out for a guest, and with a customer's own token.",
+        description="The customer's code; leave out for a guest, with a customer's own token, and with a key that is"
+        " bound to a channel, which sees no customers.",
     )
     reservation_token: str | None = strawberry.field(
         default=None, description="The token of `stockReserve`: its units are used first, the rest of it is released."

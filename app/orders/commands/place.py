@@ -6,10 +6,12 @@ from uuid import UUID
 from app.inventory.refusals import BackorderLimit, StockTaken
 from app.kernel.errors import Forbidden, ValidationRefused
 from app.kernel.ids import uuid7
+from app.kernel.principal import Principal
 from app.kernel.work import Result, Work, one_call
 from app.orders import events, placing
 from app.orders.cleaning import cleaned
 from app.orders.placing import Placement, World
+from app.orders.refusals import ExternalRefTaken
 from app.orders.requests import OrderRequest
 from app.sourcing import promise
 
@@ -32,6 +34,10 @@ async def place(work: Work, *, order: OrderRequest) -> Result:
         raise taken.named(world.facts.sku_codes(), world.facts.location_codes()) from taken
     except BackorderLimit as reached:
         raise reached.named(world.facts.sku_codes()) from reached
+    except ExternalRefTaken as taken:
+        if work.principal.customer_id is None and work.principal.may("orders:read"):
+            raise
+        raise ExternalRefTaken(external_ref=taken.external_ref, number=None) from None
 
 
 def _judge(work: Work, order: OrderRequest) -> None:
@@ -53,9 +59,14 @@ async def _world(work: Work, order: OrderRequest) -> World:
         WORLD, order.channel, order.currency, codes, order.customer, order.reservation_token, order.external_ref
     )
     facts = promise.seen_by(work.principal, raw and raw["sourcing"], order.channel)
-    own = work.principal.customer_id
-    customer_id = raw["customerId"] if own is None else str(own)
-    return World(facts, raw["reservation"], customer_id, raw["existing"])
+    return World(facts, raw["reservation"], _customer_id(work.principal, raw["customerId"]), raw["existing"])
+
+
+def _customer_id(principal: Principal, found: str | None) -> str | None:
+    """Whose order it is, as far as the caller may know: keys bound to a channel see no customers."""
+    if principal.customer_id is not None:
+        return str(principal.customer_id)
+    return found if principal.channel_id is None else None
 
 
 async def _write(work: Work, placement: Placement) -> Result:
