@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from app.auth.authenticator import Authenticator
 from app.gql.streams import Streams
 from app.live import topics
 from app.live.events import LoggedEvent
 from app.live.hub import Hub
 from app.live.mailbox import OrderedMailbox
+from app.live.outage import patiently
 
 
 async def watch(hub: Hub, authenticator: Authenticator, streams: Streams) -> None:
@@ -17,12 +20,26 @@ async def watch(hub: Hub, authenticator: Authenticator, streams: Streams) -> Non
         while True:
             await mailbox.ready()
             if mailbox.overflowed or mailbox.renumbered:
-                # What was missed is unknown: the short memory of the authenticator bounds how long it lasts.
+                # What was missed is unknown, so everybody is looked up again.
                 mailbox.rearm()
+                await recheck(authenticator, streams)
             for event in mailbox.take():
                 apply(event, authenticator, streams)
     finally:
         hub.detach(mailbox)
+
+
+async def recheck(authenticator: Authenticator, streams: Streams) -> None:
+    """End the streams whose credential is no longer good, or no longer good for as much; one look-up a credential."""
+    callers = {stream.caller.credential: stream.caller for stream in streams}
+    for credential, caller in callers.items():
+        if credential is None:
+            continue
+        fresh = await patiently(partial(authenticator.look_again, caller))
+        if fresh is None:
+            streams.revoke(credential)
+        elif not fresh.scopes >= caller.principal.scopes:
+            streams.reconnect(credential)
 
 
 def apply(event: LoggedEvent, authenticator: Authenticator, streams: Streams) -> None:
