@@ -86,6 +86,7 @@ async def _serve_beside(
             typer.echo(_served_at(address, settings))
             if demo:
                 await extras.enter_async_context(_beside(_demo(settings, address)))
+            if demo and settings.explorer:
                 await extras.enter_async_context(_beside(explorer.build(settings.state_dir)))
         await asyncio.wait({serve_task, working}, return_when=asyncio.FIRST_COMPLETED)
     server.stop()
