@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import aliased
 
 from app.catalog import rules
@@ -14,6 +14,7 @@ from app.catalog.events import SkuChanged
 from app.catalog.models import BundleComponent, Sku, SkuPrice
 from app.kernel.errors import NotFound, ValidationRefused
 from app.kernel.filters import same_as_any
+from app.kernel.rows import insert_rows
 from app.kernel.upserts import Aggregate, Change, Gathering, Item, Outcome, read_batch, upsert
 from app.kernel.work import Work, command
 from app.network.queries import channels_by_code, visible_channels
@@ -114,8 +115,7 @@ async def _write_prices(work: Work, changes: Sequence[Change]) -> None:
     if work.principal.channel_id is not None:
         old = old.where(SkuPrice.channel_id == work.principal.channel_id)
     await work.db.execute(old)
-    if rows:
-        await work.db.execute(insert(SkuPrice), rows)
+    await insert_rows(work.db, SkuPrice.__table__, rows)  # type: ignore[arg-type]
 
 
 async def _write_components(work: Work, changes: Sequence[Change]) -> None:
@@ -150,8 +150,7 @@ async def _write_components(work: Work, changes: Sequence[Change]) -> None:
     gathering.settle()
     bundles = [change.id for change in changes]
     await work.db.execute(delete(BundleComponent).where(same_as_any(BundleComponent.bundle_id.expression, bundles)))
-    if rows:
-        await work.db.execute(insert(BundleComponent), rows)
+    await insert_rows(work.db, BundleComponent.__table__, rows)  # type: ignore[arg-type]
 
 
 async def _refuse_nested(work: Work, changes: Sequence[Change]) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select
-from sqlalchemy.dialects.postgresql import insert as insert_new
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
 
 from app.customers import rules
 from app.customers.events import CustomerChanged
@@ -15,6 +15,7 @@ from app.customers.models import Customer, CustomerAddress, CustomerContact, Cus
 from app.kernel.errors import NotFound, ValidationRefused
 from app.kernel.filters import same_as_any
 from app.kernel.ids import uuid7
+from app.kernel.rows import insert_rows
 from app.kernel.upserts import Aggregate, Change, Gathering, Item, Outcome, read_batch, upsert
 from app.kernel.work import Work, command
 
@@ -132,8 +133,8 @@ async def _write_parts(
             old.append(part_id)
     if old:
         await work.db.execute(delete(table).where(same_as_any(table.__table__.c.id, old)))
-    if new := [{**part, "id": uuid7(), "customer_id": owner} for owner, parts in wanted.items() for part in parts]:
-        await work.db.execute(insert(table), new)
+    new = [{**part, "id": uuid7(), "customer_id": owner} for owner, parts in wanted.items() for part in parts]
+    await insert_rows(work.db, table.__table__, new)  # type: ignore[arg-type]
 
 
 async def _write_references(work: Work, changes: Sequence[Change]) -> None:
@@ -150,7 +151,7 @@ async def _write_references(work: Work, changes: Sequence[Change]) -> None:
     # In one order for all, so that two batches never wait for each other.
     rows.sort(key=lambda row: (row["system"], row["external_id"], row["customer_id"]))
     taken = await work.db.execute(
-        insert_new(CustomerReference)
+        insert(CustomerReference)
         .on_conflict_do_nothing()
         .returning(CustomerReference.system, CustomerReference.external_id, CustomerReference.customer_id),
         rows,

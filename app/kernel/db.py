@@ -15,7 +15,8 @@ from typing import Any
 import asyncpg
 import orjson
 from sqlalchemy import CheckConstraint, Executable, MetaData, Row, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import ExecutionContext, make_url
+from sqlalchemy.engine.interfaces import ExecuteStyle
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -66,9 +67,17 @@ class StatementCount:
 statements: ContextVar[StatementCount | None] = ContextVar("statements", default=None)
 
 
-def _count(*_: object) -> None:
+def _count(times: int = 1) -> None:
     if (count := statements.get()) is not None:
-        count.value += 1
+        count.value += times
+
+
+def _count_sent(
+    _connection: object, _cursor: object, _sql: str, parameters: Any, context: ExecutionContext | None, _many: bool
+) -> None:
+    """A statement that is sent with many sets of parameters runs as often, though its messages travel together."""
+    often = context is not None and context.execute_style is ExecuteStyle.EXECUTEMANY
+    _count(len(parameters) if often else 1)
 
 
 def _encode_json(value: Any) -> str:
@@ -114,7 +123,7 @@ class Database:
             connect_args={"server_settings": self._settings},
         )
         self.autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        event.listen(self.engine.sync_engine, "before_cursor_execute", _count)
+        event.listen(self.engine.sync_engine, "before_cursor_execute", _count_sent)
         # Told each statement of the small pool and its seconds; SQLAlchemy's has events of its own.
         self.timed: Callable[[str, float], None] | None = None
         self._calls: asyncpg.Pool | None = None

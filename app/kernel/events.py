@@ -6,7 +6,7 @@ aggregate around. Rows carry ids and plain values, no personal data and no stock
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,8 +22,6 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     bindparam,
-    func,
-    select,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -97,32 +95,31 @@ class EventType:
     payload: Mapping[str, str] = field(default_factory=dict)
 
 
-_APPEND = select(
-    func.event_log_append(
-        bindparam("aggregate", type_=Text),
-        bindparam("subject", type_=Uuid),
-        bindparam("version", type_=BigInteger),
-        bindparam("type", type_=Text),
-        bindparam("topics", type_=ARRAY(Text)),
-        bindparam("payload", type_=JSONB),
-        bindparam("actor", type_=Text),
-        bindparam("occurred_at", type_=DateTime(timezone=True)),
-    )
+# In the order of the list, so that ids rise in the order in which things were recorded.
+_APPEND = text(
+    "SELECT event_log_append(e.aggregate, e.subject, e.version, e.type, e.topics, e.payload, :actor, :now)"
+    " FROM ROWS FROM (jsonb_to_recordset(:events) AS"
+    " (aggregate text, subject uuid, version bigint, type text, topics text[], payload jsonb))"
+    " WITH ORDINALITY AS e (aggregate, subject, version, type, topics, payload, place) ORDER BY e.place"
+).bindparams(
+    bindparam("events", type_=JSONB),
+    bindparam("actor", type_=Text),
+    bindparam("now", type_=DateTime(timezone=True)),
 )
 
 
-async def append(db: AsyncConnection, event: Event, *, actor: str, now: datetime) -> None:
-    """Add one event to the log, in the transaction of the change it tells of."""
-    await db.execute(
-        _APPEND,
+async def append(db: AsyncConnection, events: Sequence[Event], *, actor: str, now: datetime) -> None:
+    """Add events to the log, in the transaction of the changes they tell of; one statement, however many."""
+    rows = [
         {
             "aggregate": event.aggregate,
-            "subject": event.subject,
+            "subject": str(event.subject),
             "version": event.version,
             "type": event.type,
             "topics": event.topics,
             "payload": dict(event.payload),
-            "actor": actor,
-            "occurred_at": now,
-        },
-    )
+        }
+        for event in events
+    ]
+    if rows:
+        await db.execute(_APPEND, {"events": rows, "actor": actor, "now": now})

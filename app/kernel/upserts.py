@@ -13,13 +13,14 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, bindparam, select
+from sqlalchemy import Table, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.kernel.errors import Refusal, ValidationRefused, VersionConflict
 from app.kernel.filters import same_as_any
 from app.kernel.ids import uuid7
+from app.kernel.rows import update_rows
 from app.kernel.work import Work
 
 BATCH_MAX = 250
@@ -246,22 +247,13 @@ def _compare(aggregate: Aggregate, item: Item, before: Facts) -> Change:
 
 
 async def _update(work: Work, aggregate: Aggregate, changes: Sequence[Change]) -> None:
-    if not changes:
-        return
-    table = aggregate.table
     rows = [
-        {f"new_{name}": each.facts[name] for name in aggregate.columns}
-        | {f"new_{name}": value for name, value in aggregate.derive(each.facts).items()}
-        | {"new_version": each.version, "new_updated_at": work.now, "row_id": each.id}
+        {name: each.facts[name] for name in aggregate.columns}
+        | dict(aggregate.derive(each.facts))
+        | {"version": each.version, "updated_at": work.now, "id": each.id}
         for each in changes
     ]
-    names = [name.removeprefix("new_") for name in rows[0] if name.startswith("new_")]
-    statement = (
-        table.update()
-        .where(table.c.id == bindparam("row_id"))
-        .values({name: bindparam(f"new_{name}", type_=table.c[name].type) for name in names})
-    )
-    await work.db.execute(statement, rows)
+    await update_rows(work.db, aggregate.table, rows)
 
 
 def _expect(kind: str, item: Item, actual: int) -> None:

@@ -279,7 +279,7 @@ class Runner:
             try:
                 try:
                     result = _plain_result(await function(work, **given))
-                    await _append_all(connection, work)
+                    await events.append(connection, work.recorded, actor=work.principal.id, now=work.now)
                 except (DBAPIError, asyncpg.PostgresError) as problem:
                     raise _final(problem, arguments.key) from problem
                 yield result, reads
@@ -307,7 +307,7 @@ class Runner:
                 connection=db,
             )
             result = _plain_result(await function(work, **given))
-            await _append_all(db, work)
+            await events.append(db, work.recorded, actor=work.principal.id, now=work.now)
             if arguments.key is not None:
                 await db.execute(
                     IdempotencyKey.__table__.update()  # type: ignore[attr-defined]
@@ -357,11 +357,6 @@ async def _claim(
     parameters = {"principal": principal.id, "key": key, "sha256": sha256, "now": now, "expires": now + KEY_LIFETIME}
     stored: Result | None = (await db.execute(_CLAIM, parameters)).scalar_one()
     return stored
-
-
-async def _append_all(db: AsyncConnection, work: Work) -> None:
-    for event in work.recorded:
-        await events.append(db, event, actor=work.principal.id, now=work.now)
 
 
 def _plain_result(result: Result) -> Result:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
 from app.kernel.errors import NotFound
 from app.kernel.filters import same_as_any
+from app.kernel.rows import insert_rows
 from app.kernel.upserts import Aggregate, Change, Item, Outcome, read_batch, upsert
 from app.kernel.work import Work, command
 from app.network import rules
@@ -108,14 +109,11 @@ async def _assign(work: Work, change: Change) -> None:
         if code not in ids:
             raise NotFound("location", code, path=change.item.at("locations", str(place), "location"))
     await work.db.execute(delete(ChannelLocation).where(ChannelLocation.channel_id == change.id))
-    if wanted:
-        await work.db.execute(
-            insert(ChannelLocation),
-            [
-                {"channel_id": change.id, "location_id": ids[code], "priority": priority, "safety_stock": safety_stock}
-                for code, (priority, safety_stock) in wanted.items()
-            ],
-        )
+    assigned = [
+        {"channel_id": change.id, "location_id": ids[code], "priority": priority, "safety_stock": safety_stock}
+        for code, (priority, safety_stock) in wanted.items()
+    ]
+    await insert_rows(work.db, ChannelLocation.__table__, assigned)  # type: ignore[arg-type]
 
 
 _CHANNEL = Aggregate(

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import DateTime, Integer, Text, Uuid, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.inventory import events
 from app.inventory.commands.adjust import check, keys_of
-from app.inventory.models import StockLevel
 from app.kernel.events import Event
 from app.kernel.ids import uuid7
 from app.kernel.work import Result, Work, command
@@ -30,25 +30,16 @@ async def safety_stock_set(work: Work, *, changes: Sequence[SafetyStock]) -> Res
     """
     check(changes, [change.units for change in changes], least=0)
     keys = await keys_of(work, changes)
-    # Sorted, one statement a balance: the lock order of every other writer of stock.
-    for (sku, location, owner), units in sorted(
-        zip(keys, (change.units for change in changes), strict=True), key=lambda pair: pair[0]
-    ):
-        await work.db.execute(
-            insert(StockLevel)
-            .values(
-                sku_id=UUID(sku),
-                location_id=UUID(location),
-                owner=owner,
-                safety_stock=units,
-                version=1,
-                updated_at=work.now,
-            )
-            .on_conflict_do_update(
-                index_elements=["sku_id", "location_id", "owner"],
-                set_={"safety_stock": units, "version": StockLevel.version + 1, "updated_at": work.now},
-            )
-        )
+    await work.db.execute(
+        _SET,
+        {
+            "skus": [UUID(sku) for sku, _, _ in keys],
+            "locations": [UUID(location) for _, location, _ in keys],
+            "owners": [owner for _, _, owner in keys],
+            "units": [change.units for change in changes],
+            "now": work.now,
+        },
+    )
     change_id = uuid7()
     work.record(
         Event(
@@ -61,3 +52,20 @@ async def safety_stock_set(work: Work, *, changes: Sequence[SafetyStock]) -> Res
         )
     )
     return {"adjustmentId": change_id, "balances": keys}
+
+
+# Sorted, the lock order of every other writer of stock.
+_SET = text(
+    "INSERT INTO stock_level AS b (sku_id, location_id, owner, safety_stock, version, updated_at)"
+    " SELECT sku, location, owner, units, 1, :now"
+    " FROM unnest(:skus, :locations, :owners, :units) AS c (sku, location, owner, units)"
+    " ORDER BY sku, location, owner"
+    " ON CONFLICT (sku_id, location_id, owner) DO UPDATE"
+    " SET safety_stock = excluded.safety_stock, version = b.version + 1, updated_at = excluded.updated_at"
+).bindparams(
+    bindparam("skus", type_=ARRAY(Uuid)),
+    bindparam("locations", type_=ARRAY(Uuid)),
+    bindparam("owners", type_=ARRAY(Text)),
+    bindparam("units", type_=ARRAY(Integer)),
+    bindparam("now", type_=DateTime(timezone=True)),
+)

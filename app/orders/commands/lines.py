@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select
 
+from app.kernel.rows import update_rows
 from app.kernel.work import Work
 from app.orders.allocating import whole_bundles
 from app.orders.models import OrderLine
@@ -104,23 +105,14 @@ def settle_bundle(bundle: Line, components: Sequence[Line]) -> None:
 
 
 async def store(work: Work, touched: Iterable[Line]) -> None:
-    await work.db.execute(
-        update(OrderLine.__table__)  # type: ignore[arg-type]
-        .where(OrderLine.id == bindparam("line_id"))
-        .values(
-            cancelled=bindparam("cancelled"),
-            backordered=bindparam("backordered"),
-            unallocated=bindparam("unallocated"),
-            allocated=bindparam("allocated"),
-        ),
-        [
-            {
-                "line_id": line.row["id"],
-                "cancelled": line.cancelled,
-                "backordered": line.backordered,
-                "unallocated": line.unallocated,
-                "allocated": line.allocated,
-            }
-            for line in touched
-        ],
-    )
+    buckets = [
+        {
+            "id": line.row["id"],
+            "cancelled": line.cancelled,
+            "backordered": line.backordered,
+            "unallocated": line.unallocated,
+            "allocated": line.allocated,
+        }
+        for line in touched
+    ]
+    await update_rows(work.db, OrderLine.__table__, buckets)  # type: ignore[arg-type]
