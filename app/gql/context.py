@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -19,6 +20,28 @@ V = TypeVar("V")
 BatchFunction = Callable[[Reads, Sequence[K]], Awaitable[Mapping[K, V]]]
 
 
+class Together:
+    """What events that are told one after the other refer to: read once for all of them, when the first asks for it.
+
+    keys  by batch function, every key that one of the events may load
+    """
+
+    def __init__(self, keys: Mapping[BatchFunction[Any, Any], Collection[Hashable]]) -> None:
+        self._keys = {batch: frozenset(each) for batch, each in keys.items()}
+        self._found: dict[BatchFunction[Any, Any], Mapping[Any, Any]] = {}
+        self._turn = asyncio.Lock()
+
+    def holds(self, batch: BatchFunction[Any, Any], key: Hashable) -> bool:
+        return key in self._keys.get(batch, ())
+
+    async def load(self, reads: Reads, batch: BatchFunction[K, V], key: K) -> V | None:
+        async with self._turn:
+            if batch not in self._found:
+                self._found[batch] = await batch(reads, list(self._keys[batch]))  # type: ignore[arg-type]
+        value: V | None = self._found[batch].get(key)
+        return value
+
+
 @dataclass(kw_only=True)
 class Context:
     """One operation, or one event of a subscription. Loaders live as long as it does.
@@ -26,6 +49,7 @@ class Context:
     services    what the process shares: hub, signer, settings …; areas agree with wiring on the attributes
     request_id  the reference under which a fault of this operation is logged
     look_again  the principal as of now, past every cache; None when its credential is no longer good
+    together    for an event of several: what they refer to
     """
 
     principal: Principal
@@ -34,6 +58,7 @@ class Context:
     services: Any
     request_id: str
     look_again: Callable[[], Awaitable[Principal | None]] | None = None
+    together: Together | None = None
     _loaders: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict, repr=False)
     _rehearsal: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
 
@@ -42,6 +67,8 @@ class Context:
 
         batch  `async (reads, keys) -> {key: value}`; a key it leaves out loads as None
         """
+        if self.together is not None and self.together.holds(batch, key):
+            return await self.together.load(self.reads, batch, key)
         if (loader := self._loaders.get(batch)) is None:
 
             async def load(keys: list[K]) -> list[V | None]:

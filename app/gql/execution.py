@@ -199,6 +199,7 @@ class Graph:
         """The answer to one event. While the database is away it waits: an event is told whole or not yet."""
         while True:
             context = new_context()
+            context.together = getattr(event, "together", None)
             own = executor.build_per_event_executor(event)
             own.context_value = context
             result = execute_subscription_event(own)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import strawberry
 from sqlalchemy import Row
 
 from app.catalog import queries as catalog
+from app.gql.context import Together
 from app.gql.nodes import Info
 from app.gql.reset import Reset
 from app.gql.scalars import Cursor, Long
@@ -50,9 +51,17 @@ class StockSnapshot:
     " one, so versions may be passed over; the last one always comes."
 )
 class StockChange:
+    together: strawberry.Private[Together]
     cursor: Cursor = strawberry.field(description="Hand it back as `after` to go on from here.")
     version: Long = strawberry.field(description="The stock level's version. One you know already is no news.")
     stock_level: StockLevel = strawberry.field(description="The stock level as it is now.")
+
+
+class _Latest(NamedTuple):
+    """A balance as it is now, and what those that changed with it refer to."""
+
+    row: Row[Any]
+    together: Together
 
 
 @strawberry.type
@@ -177,9 +186,17 @@ class _Watch:
         rows = await reads.all(levels)
         return State((rows, len(rows)))
 
-    async def read(self, reads: Reads, keys: Collection[tuple[str, str, str]]) -> Mapping[Any, Row[Any]]:
+    async def read(self, reads: Reads, keys: Collection[tuple[str, str, str]]) -> Mapping[Any, _Latest]:
         wanted: list[StockKey] = [(UUID(sku), UUID(location), owner) for sku, location, owner in keys]
-        return await queries.levels_by_key(reads, wanted)
+        rows = await queries.levels_by_key(reads, wanted)
+        together = Together(
+            {
+                catalog.referenced_skus: [sku for sku, _, _ in rows],
+                network.referenced_locations: [location for _, location, _ in rows],
+                queries.incoming_by_key: rows,
+            }
+        )
+        return {key: _Latest(row, together) for key, row in rows.items()}
 
 
 def _check_number(name: str, codes: list[str] | None) -> None:
@@ -202,13 +219,17 @@ def _ids(kind: str, name: str, given: list[str], found: Mapping[str, Row[Any]]) 
 
 
 def _shown(
-    item: Snapshot[tuple[Sequence[Row[Any]], int]] | LatestChange[Any, Row[Any]] | attachment.Reset,
+    item: Snapshot[tuple[Sequence[Row[Any]], int]] | LatestChange[Any, _Latest] | attachment.Reset,
 ) -> StockSnapshot | StockChange | Reset:
     if isinstance(item, Snapshot):
         rows, count = item.items
         return StockSnapshot(cursor=Cursor(item.cursor), stock_levels=[StockLevel.of(row) for row in rows], count=count)
     if isinstance(item, attachment.Reset):
         return Reset.of(item)
+    row, together = item.value
     return StockChange(
-        cursor=Cursor(item.cursor), version=Long(item.value.version), stock_level=StockLevel.of(item.value)
+        cursor=Cursor(item.cursor),
+        version=Long(row.version),
+        stock_level=StockLevel.of(row),
+        together=together,
     )
