@@ -1,37 +1,68 @@
-"""The operations our callers send are valid, and allowed to the kind of caller whose folder they lie in."""
-
-from pathlib import Path
+"""The operations our callers send are valid, allowed and affordable to those callers, and leave nothing unused."""
 
 import pytest
-from graphql import OperationDefinitionNode, parse, validate
+from graphql import GraphQLObjectType, get_named_type, get_nullable_type, is_leaf_type, is_list_type, validate
 
-from app import schema
-from app.auth.states import CUSTOMER_SCOPES, DEFAULT_SCOPES, ClientKind
-from app.gql.execution import Graph
+from app.gql.execution import cost_limit
+from app.gql.payload import GraphQLRequest
 from app.gql.rights import demands
+from app.kernel.principal import Kind, Principal
+from tests.operations.documents import ALL, Document, graph
 
-FOLDER = Path(__file__).parents[2] / "graphql/operations"
-SCOPES = {
-    "storefront": DEFAULT_SCOPES[ClientKind.STOREFRONT],
-    "portal": CUSTOMER_SCOPES,
-    "dashboard": DEFAULT_SCOPES[ClientKind.STAFF],
-    "partner": DEFAULT_SCOPES[ClientKind.PARTNER],
-}
+ROOTS = ("Query", "Mutation", "Subscription")
 
 
-@pytest.fixture(scope="module")
-def graph() -> Graph:
-    return Graph(schema.build())
+def used() -> set[tuple[str, str]]:
+    """(type, field) of everything that some operation selects."""
+    return {(each.parent, each.name) for document in ALL for each in document.selected(graph().schema)}
 
 
-@pytest.mark.parametrize("file", sorted(FOLDER.glob("*/*.graphql")), ids=lambda file: f"{file.parent.name}/{file.stem}")
-def test_an_operation_is_valid_and_allowed_to_its_callers(graph: Graph, file: Path) -> None:
-    document = parse(file.read_text())
-    assert validate(graph.schema, document) == []
-    (operation,) = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
-    fragments = {each.name.value: each for each in document.definitions if each is not operation}
+def listing_fields() -> set[tuple[str, str]]:
+    """(type, field) of all lists of objects, connections among them."""
+    found = set()
+    for type_ in graph().schema.type_map.values():
+        if not isinstance(type_, GraphQLObjectType) or type_.name.startswith("__"):
+            continue
+        for name, field in type_.fields.items():
+            element = get_named_type(field.type)
+            is_list = is_list_type(get_nullable_type(field.type)) and not is_leaf_type(element)
+            if is_list or element.name.endswith("Connection"):
+                found.add((type_.name, name))
+    return found
 
-    needed = {demand.scope for demand in demands(graph.schema, graph.rights, operation, fragments)}
 
-    assert operation.name.value == file.stem
-    assert needed <= SCOPES[file.parent.name]
+@pytest.mark.parametrize("document", ALL, ids=str)
+def test_an_operation_is_valid_and_allowed_to_its_callers(document: Document) -> None:
+    schema, rights = graph().schema, graph().rights
+
+    assert validate(schema, document.ast) == []
+    assert document.operation.name.value == document.name.partition("/")[2]
+    needed = {demand.scope for demand in demands(schema, rights, document.operation, document.fragments)}
+    assert needed <= document.scopes
+
+
+@pytest.mark.parametrize("document", ALL, ids=str)
+def test_an_operation_may_be_run_with_its_own_page_sizes(document: Document) -> None:
+    cost = graph().operation(GraphQLRequest(document.text)).cost(graph().schema, {})
+
+    assert cost <= cost_limit(Principal(Kind(document.sender), "caller"))
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_every_root_field_is_used_by_an_operation(root: str) -> None:
+    declared = {(root, name) for name in graph().schema.type_map[root].fields}
+
+    assert declared - used() == set()
+
+
+def test_every_list_is_reached_by_an_operation() -> None:
+    assert len(listing_fields()) > 50
+    assert listing_fields() - used() == set()
+
+
+def test_every_type_with_an_id_is_looked_up_by_it() -> None:
+    (lookup,) = [document for document in ALL if document.name == "dashboard/Lookup"]
+    looked_at = {each.parent for each in lookup.selected(graph().schema) if each.path[:1] == ("nodes",)}
+
+    types = {each.name for each in graph().schema.get_possible_types(graph().schema.type_map["Node"])}
+    assert types - looked_at == set()
