@@ -138,7 +138,7 @@ def shown(what: str) -> Iterator[Moved]:
         if summary.seconds >= SHOWN_AFTER_SECONDS:
             progress.start()
         progress.update(
-            task, total=file.size, completed=file.position, rows=summary.rows, speed=summary.rows_per_second
+            task, total=file.size or None, completed=file.position, rows=summary.rows, speed=summary.rows_per_second
         )
 
     try:

@@ -28,6 +28,7 @@ def replay_(
     limit: Annotated[int | None, typer.Option(min=1, help="End after so many orders.")] = None,
     channel: Annotated[str | None, typer.Option(help="Code of the channel, where the file names none.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=32, help="Orders placed at once, at most.")] = 4,
+    encoding: Annotated[str, typer.Option(help="The file's encoding, such as latin-1.")] = "utf-8",
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on standard output.")] = False,
 ) -> None:
     """Place a file's orders as new ones, now, in the file's rhythm. They end with the file, the limit or Ctrl-C."""
@@ -45,6 +46,7 @@ def replay_(
                     channel=channel,
                     limit=limit,
                     concurrency=concurrency,
+                    encoding=encoding,
                     moved=lambda flow: status.update(f"{flow.placed:,} orders placed, {flow.refused:,} refused"),
                 )
             return flow, stop.is_set()
@@ -59,6 +61,7 @@ def replay_(
         typer.echo(
             f"Run {flow.run}: {flow.placed:,} orders with {flow.lines:,} lines placed, {flow.refused:,} refused,"
             f" in {flow.seconds:,.1f} s."
+            + (f" {flow.left_out:,} rows of the file are no orders." if flow.left_out else "")
         )
         for reason, count in flow.reasons.items():
             typer.echo(f"  {count:,} {reason}, such as: {flow.examples[reason]}")

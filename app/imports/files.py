@@ -3,6 +3,7 @@
 import csv
 import gzip
 import lzma
+import unicodedata
 from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
 from pathlib import Path
@@ -13,6 +14,7 @@ import orjson
 from app.kernel.operator import OperatorProblem
 
 CELL_MAX = 1 << 20
+ROW_MAX = 1 << 22
 _GZIP, _XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 JSON_COLUMN = "json"
@@ -37,13 +39,14 @@ class File:
         self.encoding = encoding
         self.header: list[str] = []
         self._line = 0
+        self._row_chars = 0
         try:
-            self._raw: BinaryIO = path.open("rb")
+            raw = path.open("rb")
             self.size = path.stat().st_size
-            begin = self._raw.read(6)
+            begin = raw.peek(6)
         except OSError as problem:
             raise OperatorProblem(f"{path} cannot be read: {problem.strerror or problem}.") from None
-        self._raw.seek(0)
+        self._raw: BinaryIO = raw
         self._text = self._open(begin)
 
     def _open(self, begin: bytes) -> TextIO:
@@ -52,7 +55,7 @@ class File:
             plain = cast(BinaryIO, gzip.GzipFile(fileobj=self._raw))
         elif begin.startswith(_XZ):
             plain = cast(BinaryIO, lzma.LZMAFile(self._raw))  # noqa: SIM115 (closed with the text around it)
-        elif begin.startswith(_UTF_16):
+        elif begin.startswith(_UTF_16) and not self.encoding.lower().replace("_", "-").startswith(("utf-16", "utf16")):
             raise OperatorProblem(
                 f"{self.path} is UTF-16, and UTF-8 is wanted: convert it with"
                 f" `iconv -f UTF-16 -t UTF-8 {self.path.name}`."
@@ -67,8 +70,8 @@ class File:
 
     @property
     def position(self) -> int:
-        """Bytes of the file as it lies on disk that have been read so far."""
-        return self._raw.tell()
+        """Bytes of the file as it lies on disk that have been read so far; 0 where it is a pipe."""
+        return self._raw.tell() if self._raw.seekable() else 0
 
     def close(self) -> None:
         self._text.close()
@@ -77,25 +80,42 @@ class File:
     def rows(self, required: Sequence[str] = ()) -> Iterator[Row]:
         """The rows of a CSV file with a header that names at least these columns.  Raises OperatorProblem."""
         csv.field_size_limit(CELL_MAX)
-        reader = csv.reader(self._text, strict=True)
+        reader = csv.reader(self._lines(), strict=True)
         lines = self._guarded(reader)
         self.header = [name.strip() for name in next(lines, [])]
-        if not self.header:
+        self._line = reader.line_num
+        if not any(self.header):
             raise OperatorProblem(f"{self.path} is empty: a header with the names of the columns is wanted.")
         if missing := [name for name in required if name not in self.header]:
             raise OperatorProblem(self._missing(missing))
-        if len(set(self.header)) < len(self.header):
-            twice = sorted({name for name in self.header if self.header.count(name) > 1})
+        if twice := sorted({name for name in self.header if name and self.header.count(name) > 1}):
             raise OperatorProblem(f"{self.path} has the column {', '.join(twice)} twice: give each one name.")
         return self._numbered(reader, lines)
 
     def _numbered(self, reader: Any, lines: Iterator[list[str]]) -> Iterator[Row]:
         begin = reader.line_num + 1
         for cells in lines:
-            if cells:
+            self._row_chars = 0
+            if any(cells):
                 yield Row(begin, cells)
             self._line = reader.line_num
             begin = self._line + 1
+
+    def _lines(self) -> Iterator[str]:
+        """Lines of text in Unicode's NFC, as codes are kept.  Raises OperatorProblem for what no row can hold."""
+        while line := self._text.readline(ROW_MAX):
+            self._row_chars += len(line)
+            if self._row_chars > ROW_MAX or (len(line) == ROW_MAX and not line.endswith(("\n", "\r"))):
+                raise OperatorProblem(
+                    f"{self.path} has a row of more than {ROW_MAX:,} characters after line {self._line}: look for a"
+                    " quotation mark left open, or for lines that do not end."
+                )
+            if "\0" in line:
+                raise OperatorProblem(
+                    f"{self.path} holds the character NUL after line {self._line}: it is damaged, or in another"
+                    " encoding that --encoding has to name."
+                )
+            yield line if line.isascii() else unicodedata.normalize("NFC", line)
 
     def _missing(self, missing: Sequence[str]) -> str:
         names = ", ".join(missing)
@@ -109,8 +129,9 @@ class File:
         """The objects of a JSON Lines file, None where a line is none."""
         self.header = [JSON_COLUMN]
         found = False
-        for line in self._guarded(iter(self._text)):
+        for line in self._guarded(self._lines()):
             self._line += 1
+            self._row_chars = 0
             if not line.strip():
                 continue
             found = True
@@ -140,10 +161,13 @@ class File:
 
 
 def cells_of(header: Sequence[str], row: Row) -> dict[str, str]:
-    """The cells that hold something, by column, without spaces around them.  Raises BadRow for a wrong number."""
+    """The cells that hold something, by column, without spaces around them; columns without a name are left out.
+
+    Raises BadRow for a wrong number.
+    """
     if len(row.cells) != len(header):
         raise BadRow(f"The row has {len(row.cells)} cells and the header {len(header)}.")
-    return {name: text for name, cell in zip(header, row.cells, strict=True) if (text := cell.strip())}
+    return {name: text for name, cell in zip(header, row.cells, strict=True) if (text := cell.strip()) and name}
 
 
 class BadRow(Exception):

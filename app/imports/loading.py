@@ -120,8 +120,10 @@ async def settle(
                 for half in (left[: len(left) // 2], left[len(left) // 2 :]):
                     await settle(load, half, attempt)
                 return
-            for place in sorted(refused or {0: [refusal]}, reverse=True):
-                load.reject(left.pop(place), Refusal.together((refused or {0: [refusal]})[place]))
+            refused = refused or {0: [refusal]}
+            for place in sorted(refused):
+                load.reject(left[place], Refusal.together(refused[place]))
+            left = [item for place, item in enumerate(left) if place not in refused]
         else:
             for item, outcome in zip(left, outcomes, strict=True):
                 load.count(item, outcome)

@@ -24,10 +24,24 @@ CONCURRENCY = 4
 Size = tuple[int, int]
 """(lines, units)"""
 
+Reference = tuple[str, str]
+"""(channel, external reference)"""
+
+
+class Queue:
+    """Items on their way to the workers.
+
+    under_way  references of orders that are being placed, for which a look-up would come too early
+    """
+
+    def __init__(self) -> None:
+        self.items: asyncio.Queue[Item | None] = asyncio.Queue(maxsize=LOOKED_UP_AT_ONCE)
+        self.under_way: set[Reference] = set()
+
 
 async def load_orders(load: Load, entries: Iterator[Entry], concurrency: int = CONCURRENCY) -> None:
     """Place the entries' orders; those whose external reference is there already are left alone."""
-    queue: asyncio.Queue[Item | None] = asyncio.Queue(maxsize=LOOKED_UP_AT_ONCE)
+    queue = Queue()
     problem: OperatorProblem | None = None
     try:
         async with asyncio.TaskGroup() as group:
@@ -38,33 +52,55 @@ async def load_orders(load: Load, entries: Iterator[Entry], concurrency: int = C
             except OperatorProblem as bad:  # what was read before the bad place in the file is placed
                 problem = bad
             for _ in range(concurrency):
-                await queue.put(None)
+                await queue.items.put(None)
     except ExceptionGroup as several:
         raise several.exceptions[0] from None
     if problem is not None:
         raise problem
 
 
-async def _feed(load: Load, entries: Iterator[Entry], queue: asyncio.Queue[Item | None]) -> None:
+async def _feed(load: Load, entries: Iterator[Entry], queue: Queue) -> None:
     items = load.items(entries)
     channels: dict[str, UUID | None] = {}
     while chunk := list(islice(items, LOOKED_UP_AT_ONCE)):
+        too_early = set(queue.under_way)  # to be looked up; grows with what is placed from here on
         existing = await _existing(load, channels, chunk)
         for item in chunk:
-            order = item.what
-            there = existing.get((order.channel, order.external_ref or "")) if isinstance(order, OrderRequest) else None
-            if there is not None:
-                _compare(load, item, there)
-            elif not load.stop.is_set():
-                await queue.put(item)
+            if (ref := _reference(item)) is not None:
+                if ref in too_early:  # the same order stands in the file again, a few rows after the first
+                    await _placed(queue, ref)
+                    existing |= await _existing(load, channels, [item])
+                if (there := existing.get(ref)) is not None:
+                    _compare(load, item, there)
+                    continue
+            if load.stop.is_set():
+                return
+            if ref is not None:
+                queue.under_way.add(ref)
+                too_early.add(ref)
+            await queue.items.put(item)
 
 
-async def _work(load: Load, queue: asyncio.Queue[Item | None]) -> None:
-    while (item := await queue.get()) is not None:
+async def _placed(queue: Queue, ref: Reference) -> None:
+    while ref in queue.under_way:
+        await asyncio.sleep(0.001)
+
+
+async def _work(load: Load, queue: Queue) -> None:
+    while (item := await queue.items.get()) is not None:
         if isinstance(item.what, OrderRequest):
             await place(load, item, item.what)
+            queue.under_way.discard(_reference_of(item.what))
         else:
             await take(load, item)
+
+
+def _reference(item: Item) -> Reference | None:
+    return _reference_of(item.what) if isinstance(item.what, OrderRequest) else None
+
+
+def _reference_of(order: OrderRequest) -> Reference:
+    return order.channel, order.external_ref or ""
 
 
 async def place(load: Load, item: Item, order: OrderRequest) -> None:
@@ -75,7 +111,7 @@ async def place(load: Load, item: Item, order: OrderRequest) -> None:
     except (ExternalRefTaken, IdempotencyKeyReused):
         # Placed since it was looked up: earlier in this file, or by somebody else.
         existing = await _existing(load, {}, [item])
-        _compare(load, item, existing.get((order.channel, order.external_ref or ""), (0, 0)))
+        _compare(load, item, existing.get(_reference_of(order), (0, 0)))
     except Refusal as refusal:
         load.reject(item, refusal)
     else:
@@ -97,7 +133,7 @@ def _compare(load: Load, item: Item, there: Size) -> None:
         load.keep(Kept(item.rows, reason))
 
 
-async def _existing(load: Load, channels: dict[str, UUID | None], items: Sequence[Item]) -> dict[tuple[str, str], Size]:
+async def _existing(load: Load, channels: dict[str, UUID | None], items: Sequence[Item]) -> dict[Reference, Size]:
     """The orders that are there already, by channel and external reference.
 
     channels  ids found so far, by code
@@ -109,7 +145,7 @@ async def _existing(load: Load, channels: dict[str, UUID | None], items: Sequenc
     if new := [code for code in refs if code not in channels]:
         found = await channels_by_code(load.reads, new)
         channels.update({code: found[code].id if code in found else None for code in new})
-    sizes: dict[tuple[str, str], Size] = {}
+    sizes: dict[Reference, Size] = {}
     for code, wanted in refs.items():
         if (channel_id := channels[code]) is not None:
             there = await sizes_by_external_ref(load.reads, channel_id, wanted)

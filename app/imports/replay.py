@@ -13,7 +13,7 @@ from app.imports import formats
 from app.imports.files import File
 from app.imports.items import Format, Item, Kind, Target
 from app.imports.loading import IMPORTER, reason_of
-from app.imports.run import GONE
+from app.imports.run import CHANNEL_WANTED, GONE, raise_fault
 from app.kernel.clock import SystemClock
 from app.kernel.db import Database
 from app.kernel.errors import Refusal
@@ -45,6 +45,7 @@ class Pace:
 class Flow:
     """One replay. run  makes its orders' references new: a replay repeats what was sold, not the orders themselves.
 
+    left_out  rows of the file that are no orders
     reasons   refused orders by the code of what was wrong;  examples  the first message of each
     problem   what ended it early, in one sentence
     """
@@ -53,6 +54,7 @@ class Flow:
     placed: int = 0
     refused: int = 0
     lines: int = 0
+    left_out: int = 0
     late_seconds_max: float = 0.0
     seconds: float = 0.0
     reasons: dict[str, int] = field(default_factory=dict)
@@ -65,6 +67,7 @@ class Flow:
             "placed": self.placed,
             "refused": self.refused,
             "lines": self.lines,
+            "rowsLeftOut": self.left_out,
             "seconds": round(self.seconds, 3),
             "ordersPerSecond": round(self.placed / self.seconds, 2) if self.seconds else 0.0,
             "lateSecondsMax": round(self.late_seconds_max, 3),
@@ -84,18 +87,21 @@ async def replay(
     channel: str | None = None,
     limit: int | None = None,
     concurrency: int = 4,
+    encoding: str = "utf-8",
     moved: Callable[[Flow], None] = lambda _: None,
 ) -> Flow:
     """Place the file's orders when they are due, until its end, the limit or a stop. Refused ones are counted.
 
     What ended it early, a file that cannot be read or a database that stays away, is the flow's problem.
     """
+    if format is Format.SHOPIFY_CSV and channel is None:
+        raise OperatorProblem(CHANNEL_WANTED)
     flow = Flow()
     runner = Runner(database, SystemClock())
     loop = asyncio.get_running_loop()
     begin = loop.time()
     free = asyncio.Semaphore(concurrency)
-    file = File(path)
+    file = File(path, encoding)
 
     async def place(order: OrderRequest) -> None:
         try:
@@ -111,20 +117,25 @@ async def replay(
             free.release()
             moved(flow)
 
+    async def follow(group: asyncio.TaskGroup) -> None:
+        for place_no, (order, since_first) in enumerate(_orders(file, format, channel, flow)):
+            if place_no == limit:
+                return
+            due = begin + pace.due(place_no, since_first)
+            if await _stopped_before(stop, due - loop.time()):
+                return
+            await free.acquire()
+            flow.late_seconds_max = max(flow.late_seconds_max, loop.time() - due)
+            group.create_task(place(order))
+
     try:
         async with asyncio.TaskGroup() as group:
-            for place_no, (order, since_first) in enumerate(_orders(file, format, channel, flow.run)):
-                if place_no == limit:
-                    break
-                due = begin + pace.due(place_no, since_first)
-                if await _stopped_before(stop, due - loop.time()):
-                    break
-                await free.acquire()
-                flow.late_seconds_max = max(flow.late_seconds_max, loop.time() - due)
-                group.create_task(place(order))
-    except* OperatorProblem as problems:
-        flow.problem = str(problems.exceptions[0])
-    except* GONE:
+            try:
+                await follow(group)
+            except OperatorProblem as bad:  # what was read before the bad place in the file is placed
+                flow.problem = str(bad)
+    except* GONE as several:
+        raise_fault(several.exceptions[0])
         flow.problem = f"The database went away after {flow.placed:,} orders: see that it runs, then replay again."
     finally:
         flow.seconds = loop.time() - begin
@@ -142,12 +153,14 @@ async def _stopped_before(stop: asyncio.Event, seconds: float) -> bool:
     return stop.is_set()
 
 
-def _orders(file: File, format: Format, channel: str | None, run: str) -> Iterator[tuple[OrderRequest, float]]:
-    """The file's orders as new ones, placed now, each with its seconds after the first."""
+def _orders(file: File, format: Format, channel: str | None, flow: Flow) -> Iterator[tuple[OrderRequest, float]]:
+    """The file's orders as new ones, placed now, each with its seconds after the first; other rows are counted."""
     first: datetime | None = None
     for entry in formats.reader(format, Kind.ORDERS)(file, Target(channel)):
         if isinstance(entry, Item) and isinstance(entry.what, OrderRequest):
             order = entry.what
             first = first or order.placed_at
             since = (order.placed_at - first).total_seconds() if order.placed_at and first else 0.0
-            yield replace(order, external_ref=f"{order.external_ref}/{run}", placed_at=None), since
+            yield replace(order, external_ref=f"{order.external_ref}/{flow.run}", placed_at=None), since
+        else:
+            flow.left_out += len(entry.rows)

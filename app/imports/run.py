@@ -20,9 +20,11 @@ from app.imports.summary import Rejects, Summary
 from app.kernel.db import Database
 from app.kernel.operator import OperatorProblem
 from app.kernel.work import Unavailable
+from app.live.outage import is_outage
 from app.network.queries import channels_by_code, locations_by_id, locations_of_channels
 
 STATEMENT_TIMEOUT_MS = 60_000
+CHANNEL_WANTED = "A Shopify file does not name a channel: name the one these orders belong to with --channel."
 # asyncpg says it in its own ways, and differently by the moment at which a connection breaks.
 GONE = (
     Unavailable,
@@ -46,6 +48,14 @@ class Options:
     rejects: Path | None = None
     concurrency: int = orders.CONCURRENCY
     encoding: str = "utf-8"
+
+
+def raise_fault(problem: Exception) -> None:
+    """Raise one of GONE again where PostgreSQL is there and refuses what it is asked: the fault is ours."""
+    cause = getattr(problem, "orig", None)
+    cause = getattr(cause, "__cause__", None) or problem
+    if isinstance(cause, asyncpg.PostgresError) and not is_outage(cause):
+        raise problem
 
 
 Moved = Callable[[File, Summary], None]
@@ -79,6 +89,8 @@ async def run(options: Options, database: Database, stop: asyncio.Event, moved: 
     summary = Summary(options.kind, options.format, str(options.path), options.dry_run)
     rejects = Rejects(options.rejects or Path(f"{options.path.name}.{options.kind}.rejects.csv"))
     file = File(options.path, options.encoding)
+    if rejects.path.exists() and rejects.path.samefile(options.path):
+        raise OperatorProblem(f"{rejects.path} is the file to be imported: name another for what is rejected.")
     load = Load(
         file=file,
         summary=summary,
@@ -94,6 +106,7 @@ async def run(options: Options, database: Database, stop: asyncio.Event, moved: 
         await _load(load, options, channel, entries)
         await flush(database)
     except GONE as problem:
+        raise_fault(problem)
         told = str(problem).splitlines() or [type(problem).__name__]
         summary.problem = (
             f"The database went away ({told[0].rstrip('.')}). Run the import again: it adds what is missing."
@@ -134,9 +147,7 @@ async def _channel(load: Load, options: Options) -> str | None:
     elif options.format is Format.ONLINE_RETAIL:
         code = code or online_retail.CHANNEL["code"]
     if options.format is Format.SHOPIFY_CSV and code is None:
-        raise OperatorProblem(
-            "A Shopify file does not name a channel: name the one these orders belong to with --channel."
-        )
+        raise OperatorProblem(CHANNEL_WANTED)
     if code is not None and not load.dry_run and not await channels_by_code(load.reads, [code]):
         hint = " Import the locations first, which creates it." if options.format is Format.ONLINE_RETAIL else ""
         raise OperatorProblem(f"There is no channel {code!r} (codes are case-sensitive).{hint}")

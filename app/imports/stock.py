@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from uuid import UUID
 
@@ -73,32 +74,46 @@ async def _set(load: Load, items: Sequence[Item]) -> list[Outcome]:
     safety = [levels[key].safety_stock if key in levels else 0 for key in keys]
     moved = [f.on_hand != there for f, there in zip(figures, on_hand, strict=True)]
     kept_back = [f.safety_stock not in (None, there) for f, there in zip(figures, safety, strict=True)]
-    if any(moved):
-        await load.run(
-            inventory.set_,
-            None,
-            changes=[
-                Compared(sku=f.sku, location=f.location, owner=f.owner, units=f.on_hand, compare_units=there)
-                for f, there, changed in zip(figures, on_hand, moved, strict=True)
-                if changed
-            ],
-            reason=figures[0].reason,
-            reference=figures[0].reference,
-        )
-    if any(kept_back):
-        await load.run(
-            inventory.safety_stock_set,
-            None,
-            changes=[
-                SafetyStock(sku=f.sku, location=f.location, owner=f.owner, units=f.safety_stock or 0)
-                for f, changed in zip(figures, kept_back, strict=True)
-                if changed
-            ],
-        )
+    with _places_of(moved):
+        if any(moved):
+            await load.run(
+                inventory.set_,
+                None,
+                changes=[
+                    Compared(sku=f.sku, location=f.location, owner=f.owner, units=f.on_hand, compare_units=there)
+                    for f, there, changed in zip(figures, on_hand, moved, strict=True)
+                    if changed
+                ],
+                reason=figures[0].reason,
+                reference=figures[0].reference,
+            )
+    with _places_of(kept_back):
+        if any(kept_back):
+            await load.run(
+                inventory.safety_stock_set,
+                None,
+                changes=[
+                    SafetyStock(sku=f.sku, location=f.location, owner=f.owner, units=f.safety_stock or 0)
+                    for f, changed in zip(figures, kept_back, strict=True)
+                    if changed
+                ],
+            )
     return [
         Outcome.UNCHANGED if not (a or b) else Outcome.UPDATED if key in levels else Outcome.CREATED
         for a, b, key in zip(moved, kept_back, keys, strict=True)
     ]
+
+
+@contextmanager
+def _places_of(given: Sequence[bool]) -> Iterator[None]:
+    """Let refusals lead to the items of a batch of which only some were given to the command."""
+    places = [str(place) for place, was_given in enumerate(given) if was_given]
+    try:
+        yield
+    except Refusal as refusal:
+        for each in (refusal, *refusal.also):
+            each.path = [places[int(step)] if step.isdigit() else step for step in each.path or ()]
+        raise
 
 
 async def _keys(load: Load, figures: Sequence[Figure]) -> list[tuple[UUID, UUID, str]]:

@@ -183,6 +183,24 @@ async def test_a_replay_of_a_file_that_is_none_ends_in_one_sentence(shop: Desk):
     assert "skus.csv has no columns external_ref, sku, quantity" in flow.problem
 
 
+async def test_a_replay_of_a_file_damaged_in_the_middle_places_what_came_before(shop: Desk):
+    order = '{"external_ref": "A", "channel": "WEB", "lines": [{"sku": "MUG", "quantity": 1}]}\n'
+    path = shop.write(order * 3 + "\0\n")
+
+    flow = await replay(path, Format.ORDERWIRE_JSONL, Pace(rate=100), shop.database, shop.stop)
+
+    assert flow.placed + flow.refused >= 1
+    assert (
+        flow.problem == f"{path} holds the character NUL after line 3: it is damaged, or in another encoding that"
+        " --encoding has to name."
+    )
+
+
+async def test_a_replay_of_shopifys_orders_needs_their_channel(shop: Desk):
+    with pytest.raises(OperatorProblem, match="name the one these orders belong to"):
+        await replay(shop.write(ORDERS), Format.SHOPIFY_CSV, Pace(rate=1), shop.database, shop.stop)
+
+
 async def test_a_replay_whose_database_dies_says_how_far_it_came(tmp_path: Path):
     with started(tmp_path / "stores") as stores:
         await migrate(stores.database_url)
@@ -204,6 +222,14 @@ async def test_a_replay_whose_database_dies_says_how_far_it_came(tmp_path: Path)
 
     assert 3 <= flow.placed < 30
     assert flow.problem == f"The database went away after {flow.placed} orders: see that it runs, then replay again."
+
+
+async def test_a_replay_counts_the_rows_that_are_no_orders(shop: Desk):
+    path = shop.write("external_ref,channel,sku,quantity\nA,WEB,MUG,1\nB,WEB,MUG,few\nC,WEB\nD,WEB,MUG,1\n")
+
+    flow = await replay(path, Format.ORDERWIRE_CSV, Pace(rate=1_000), shop.database, shop.stop)
+
+    assert (flow.placed, flow.left_out) == (2, 2)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Orderwire's own formats: every field of the five kinds, rejected rows, and files loaded again."""
 
+from typing import Any
+
 import pytest
 
 from app.kernel.operator import OperatorProblem
@@ -139,6 +141,69 @@ async def test_stock_is_set_to_the_files_figures(desk: Desk):
     assert counted(await desk.load("stock", path)) == {"unchanged": 2, "rejected": 3}
 
 
+async def test_a_figure_that_cannot_be_rejects_its_own_row_and_no_other(desk: Desk):
+    await furnish(desk)
+    rows = "MUG,LEEDS,10,0\nTRAY,LEEDS,-5,\nBOX,LEEDS,1,\nTRAY,LEEDS,9,-1\n"
+    path = desk.write(f"sku,location,on_hand,safety_stock\n{rows}")
+
+    summary = await desk.load("stock", path)
+
+    assert counted(summary) == {"unchanged": 1, "rejected": 3}
+    assert sorted(row["import_row"] for row in desk.rejects()) == ["3", "4", "5"]
+
+
+async def test_an_order_is_found_again_however_its_reference_is_spelled(desk: Desk):
+    await furnish(desk)
+    line = {"channel": "WEB", "lines": [{"sku": "MUG", "quantity": 1}]}
+    path = desk.lines([{"external_ref": ref, **line} for ref in (" cafe\u0301 ", "tea", "caf\u00e9") * 4])
+
+    assert counted(await desk.load("orders", path, "orderwire-jsonl")) == {"created": 2, "existing": 10}
+    assert counted(await desk.load("orders", path, "orderwire-jsonl")) == {"existing": 12}
+
+
+NO_ROWS: list[tuple[str, dict[str, Any], str]] = [
+    ("customers", {"code": "C", "name": "N", "addresses": [{"kind": "SHIPPING"}]}, "country is missing: give it."),
+    ("skus", {"code": "B", "name": "N", "components": [{"sku": "MUG", "units": 0}]}, "`units` is 0: give a whole"),
+    ("skus", {"code": "M\0G", "name": "N"}, "code holds the character NUL: remove it."),
+    ("skus", {"code": "W", "name": "N", "weight_grams": "1e999999"}, "weight_grams is '1e999999': a whole number"),
+    ("skus", {"code": "P", "name": "N", "preorder_release_at": "0001-01-01T00:00:00+14:00"}, "preorder_release_at is"),
+    ("stock", {"sku": "MUG", "location": "LEEDS", "on_hand": "1e30"}, "on_hand is '1e30': a whole number"),
+    ("orders", {"external_ref": "A\0", "lines": [{"sku": "MUG", "quantity": 1}]}, "external_ref holds the character"),
+    ("orders", {"external_ref": "A", "lines": [{"sku": "MUG", "quantity": "1e400"}]}, "quantity is '1e400': a whole"),
+    (
+        "orders",
+        {"external_ref": "A", "expected_total": "1e30", "lines": [{"sku": "MUG", "quantity": 1}]},
+        "expected_total is '1e30': a number",
+    ),
+    (
+        "orders",
+        {"external_ref": "A", "lines": [{"sku": "MUG", "quantity": 1, "taxes": [{"name": "T", "percent": "1e99"}]}]},
+        "percent is '1e99': a number",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "row", "reason"), NO_ROWS)
+async def test_a_row_that_makes_no_sense_is_rejected_and_ends_nothing(
+    desk: Desk, kind: str, row: dict[str, Any], reason: str
+):
+    await furnish(desk)
+
+    summary = await desk.load(kind, desk.lines([row]), "orderwire-jsonl", channel="WEB")
+
+    assert (counted(summary), summary.problem) == ({"rejected": 1}, None)
+    assert desk.rejects()[0]["import_reason"].startswith(reason)
+
+
+async def test_the_file_itself_is_never_overwritten_with_what_is_rejected(desk: Desk):
+    path = desk.write("code,name\nA,\n", "rejects.csv")
+
+    with pytest.raises(OperatorProblem, match="is the file to be imported"):
+        await desk.load("skus", path)
+
+    assert path.read_text() == "code,name\nA,\n"
+
+
 async def test_stock_below_what_is_promised_is_rejected_and_nothing_changes(desk: Desk):
     await furnish(desk)
     await desk.shop.place({"MUG": 4})
@@ -235,11 +300,13 @@ async def test_an_order_that_has_other_lines_now_is_rejected_and_stays_as_it_was
     assert (await desk.shop.one("SELECT count(*) AS n FROM order_line")).n == 1
 
 
-@pytest.mark.parametrize("kind", ["skus", "stock", "orders"])
+@pytest.mark.parametrize("kind", ["skus", "locations", "customers", "stock", "orders"])
 async def test_a_dry_run_tells_all_and_changes_nothing(desk: Desk, kind: str):
     await furnish(desk)
     path = {
         "skus": desk.write("code,name\nNEW,New\nMUG,Other\nX,\n", "skus.csv"),
+        "locations": desk.write("code,name,type,country\nYORK,York,STORE,GB\nLEEDS,,,\nX,,,\n", "locations.csv"),
+        "customers": desk.write("code,name,email\nA,Ada,ada@example.org\nB,,\n", "customers.csv"),
         "stock": desk.write("sku,location,on_hand\nMUG,LEEDS,1\nTRAY,LEEDS,10\nX,LEEDS,1\n", "stock.csv"),
         "orders": desk.write("external_ref,sku,quantity\nA,MUG,1\nB,X,1\n", "orders.csv"),
     }[kind]
@@ -249,6 +316,8 @@ async def test_a_dry_run_tells_all_and_changes_nothing(desk: Desk, kind: str):
 
     expected = {
         "skus": {"created": 1, "updated": 1, "rejected": 1},
+        "locations": {"created": 1, "unchanged": 1, "rejected": 1},
+        "customers": {"created": 1, "rejected": 1},
         "stock": {"updated": 1, "unchanged": 1, "rejected": 1},
         "orders": {"created": 1, "rejected": 1},
     }
@@ -257,7 +326,16 @@ async def test_a_dry_run_tells_all_and_changes_nothing(desk: Desk, kind: str):
 
 
 async def state(desk: Desk) -> list[int]:
-    tables = ("sku", "orders", "stock_movement", "event_log", "idempotency_key")
+    tables = (
+        "sku",
+        "location",
+        "channel_location",
+        "customer",
+        "orders",
+        "stock_movement",
+        "event_log",
+        "idempotency_key",
+    )
     return [(await desk.shop.one(f"SELECT count(*) AS n FROM {table}")).n for table in tables]
 
 

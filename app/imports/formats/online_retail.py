@@ -10,13 +10,14 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.imports.files import BadRow, File, Row
+from app.imports.files import BadRow, File, Row, cells_of
+from app.imports.formats.cells import decimal, number, wanted, whole
 from app.imports.items import Change, Entry, Item, Kept, Outcome, Target, Upsert, grouped, kept
 from app.inventory.states import AdjustmentReason
 from app.orders.requests import AddressRequest, LineRequest, OrderRequest
@@ -70,17 +71,18 @@ def country_of(name: str) -> str | None:
 
 @lru_cache(maxsize=65_536)
 def _price(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise BadRow(f"UnitPrice is {text!r}: a number is wanted.") from None
+    price = decimal({"UnitPrice": text}, "UnitPrice")
+    if price is None:
+        raise BadRow("UnitPrice is missing: a number is wanted.")
+    return price
 
 
+@lru_cache(maxsize=65_536)
 def units_of(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise BadRow(f"Quantity is {text!r}: a whole number is wanted.") from None
+    units = whole({"Quantity": text}, "Quantity")
+    if units is None:
+        raise BadRow("Quantity is missing: a whole number is wanted.")
+    return units
 
 
 def customer_code(text: str) -> str | None:
@@ -232,27 +234,29 @@ CITY_COLUMNS = ("geonameid", "name", "country", "lat", "lon", "population", "tim
 
 def locations(file: File, target: Target) -> Iterator[Entry]:
     """Thirty locations in the largest cities of five countries, from a file of GeoNames; the largest are warehouses."""
-    cities: dict[str, list[tuple[int, int, Row, dict[str, str]]]] = {country: [] for country, _, _ in QUOTA}
+    cities: dict[str, list[tuple[int, int, Row, dict[str, Any]]]] = {country: [] for country, _, _ in QUOTA}
     for row in file.rows(CITY_COLUMNS):
-        city = dict(zip(file.header, row.cells, strict=False))
-        if city.get("country") in cities:
-            try:
-                cities[city["country"]].append((-int(city["population"]), int(city["geonameid"]), row, city))
-            except (KeyError, ValueError):
-                yield Kept([row], "population and geonameid are to be whole numbers.")
-    for country, wanted, warehouses in QUOTA:
-        for place, (_, _, row, city) in enumerate(sorted(cities[country], key=itemgetter(0, 1))[:wanted]):
+        try:
+            city = cells_of(file.header, row)
+            if (country := city.get("country", "")) in cities:
+                largest_first = -(whole(city, "population") or 0), whole(city, "geonameid") or 0
+                cities[country].append((*largest_first, row, _place(city)))
+        except BadRow as problem:
+            yield kept([row], problem)
+    for country, most, warehouses in QUOTA:
+        for place, (_, _, row, fields) in enumerate(sorted(cities[country], key=itemgetter(0, 1))[:most]):
             kind = "WAREHOUSE" if place < warehouses else "STORE"
-            given = {
-                "code": f"{country}-{_slug(city['name'])}",
-                "name": city["name"],
-                "type": kind,
-                "country": country,
-                "latitude": float(city["lat"]),
-                "longitude": float(city["lon"]),
-                "time_zone": city["timezone"],
-            }
-            yield Item([row], Upsert(given))
+            yield Item([row], Upsert({"code": f"{country}-{_slug(fields['name'])}", "type": kind, **fields}))
+
+
+def _place(city: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "name": wanted(city, "name"),
+        "country": wanted(city, "country"),
+        "latitude": number(city, "lat"),
+        "longitude": number(city, "lon"),
+        "time_zone": wanted(city, "timezone"),
+    }
 
 
 def _slug(name: str) -> str:

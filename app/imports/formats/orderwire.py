@@ -149,9 +149,10 @@ def _price(each: Any) -> dict[str, Any]:
 
 def _component(each: Any) -> dict[str, Any]:
     if isinstance(each, str):
-        code, star, units = each.rpartition("*")
-        each = {"sku": code if star else units, "units": units if star else "1"}
-    return {"sku": cells.wanted(each, "sku"), "units": cells.whole(each, "units") or 1}
+        code, star, count = each.rpartition("*")
+        each = {"sku": code if star else count, "units": count if star else "1"}
+    units = cells.whole(each, "units")
+    return {"sku": cells.wanted(each, "sku"), "units": 1 if units is None else units}
 
 
 _LOCATION_FIELDS = {
@@ -208,7 +209,7 @@ def _parts_of_cells(given: Given) -> dict[str, list[Any] | None]:
 
 
 def _parts_of_object(given: Given) -> dict[str, list[Any] | None]:
-    addresses = cells.things(given, "addresses")
+    addresses, contacts = cells.things(given, "addresses"), cells.things(given, "contacts")
     return {
         "addresses": None
         if addresses is None
@@ -216,11 +217,21 @@ def _parts_of_object(given: Given) -> dict[str, list[Any] | None]:
             {
                 "kind": cells.wanted(each, "kind"),
                 "is_default": bool(cells.flag(each, "is_default")),
+                "country": cells.wanted(each, "country"),
                 **(_address(each) or {}),
             }
             for each in addresses
         ],
-        "contacts": _strings(cells.things(given, "contacts"), ("kind", "value")),
+        "contacts": None
+        if contacts is None
+        else [
+            {
+                "kind": cells.wanted(each, "kind"),
+                "value": cells.wanted(each, "value"),
+                "is_default": bool(cells.flag(each, "is_default")),
+            }
+            for each in contacts
+        ],
         "references": _strings(cells.things(given, "references"), ("system", "external_id")),
     }
 
@@ -249,7 +260,7 @@ def _postal(given: Given, prefix: str) -> dict[str, Any]:
     if not isinstance(lines, list):
         lines = [text for n in range(1, 6) if (text := cells.text(given, f"{prefix}line{n}"))]
     rest = {name: cells.text(given, prefix + name) for name in ("city", "region", "postcode")}
-    return {"lines": [str(line) for line in lines], **rest} if lines or any(rest.values()) else {}
+    return {"lines": cells.texts(lines), **rest} if lines or any(rest.values()) else {}
 
 
 def _address(given: Given, prefix: str = "") -> dict[str, Any] | None:

@@ -97,7 +97,7 @@ def order(given: Given, lines: Sequence[LineRequest], channel: str | None) -> Or
         channel=code,
         lines=lines,
         currency=cells.text(given, "currency"),
-        external_ref=cells.wanted(given, "external_ref"),
+        external_ref=cells.wanted(given, "external_ref").strip(),
         customer=cells.text(given, "customer"),
         shipping_address=_address(given, "shipping_address"),
         billing_address=_address(given, "billing_address"),
@@ -176,7 +176,7 @@ def _address(given: Given, name: str) -> AddressRequest | None:
         raise BadRow(f"{name} has no country: an address needs its country as two letters.")
     return AddressRequest(
         country=cells.wanted(value, "country"),
-        lines=[str(each) for each in lines],
+        lines=cells.texts(lines),
         **{
             each: cells.text(value, each)
             for each in ("name", "company", "city", "region", "postcode", "phone", "email")
