@@ -53,7 +53,10 @@ def prorate(total: int, weights: Sequence[int]) -> list[int]:
     return parts
 
 
-def tax_minor(net: int, rate_ppm: int, *, included: bool) -> int:
-    """Tax on an amount in minor units, halves up: contained in it when included, else on top of it."""
-    base = PPM + rate_ppm if included else PPM
-    return (2 * net * rate_ppm + base) // (2 * base)
+def tax_minor(amount: int, rate_ppm: int, *, contained_ppm: int = 0) -> int:
+    """Tax in minor units, halves up: on top of the amount, or contained in it.
+
+    contained_ppm  the rates of all taxes that the amount contains, this one too; 0 for a tax on top
+    """
+    base = PPM + contained_ppm
+    return (2 * amount * rate_ppm + base) // (2 * base)

@@ -7,7 +7,14 @@ from decimal import Decimal
 from app.customers import rules as customers
 from app.kernel import inputs, money, texts
 from app.kernel.errors import ValidationRefused
-from app.orders.requests import AddressRequest, DiscountRequest, LineRequest, OrderRequest, TaxRequest
+from app.orders.requests import (
+    AddressRequest,
+    DiscountRequest,
+    LineRequest,
+    OrderRequest,
+    ShippingRequest,
+    TaxRequest,
+)
 
 UNITS_MAX = 1_000_000
 LINES_MAX = 2_000
@@ -35,18 +42,18 @@ def cleaned(request: OrderRequest) -> OrderRequest:
             f"A priority lies between -{PRIORITY_MAX} and {PRIORITY_MAX}, not at {request.priority}.",
             path=[*_PATH, "priority"],
         )
-    _check_discounts(request.discounts, [*_PATH, "discounts"])
-    if request.shipping is not None:
-        _check_taxes(request.shipping.taxes, [*_PATH, "shipping", "taxes"])
-        if not 0 <= request.shipping.amount < UNIT_PRICE_MAX:
-            raise ValidationRefused("Shipping cannot cost less than nothing.", path=[*_PATH, "shipping", "amount"])
+    if request.currency is not None:
+        inputs.currency(request.currency, [*_PATH, "currency"])
     return replace(
         request,
         channel=texts.spelled(request.channel),
         lines=[_line(line, [*_PATH, "lines", str(i)]) for i, line in enumerate(request.lines)],
         external_ref=_text(request.external_ref, "externalRef"),
         customer=None if request.customer is None else texts.spelled(request.customer),
+        reservation_token=None if request.reservation_token is None else texts.spelled(request.reservation_token),
         note=note(request.note),
+        discounts=_discounts(request.discounts, [*_PATH, "discounts"]),
+        shipping=_shipping(request.shipping, [*_PATH, "shipping"]),
         shipping_address=_address(request.shipping_address, [*_PATH, "shippingAddress"]),
         billing_address=_address(request.billing_address, [*_PATH, "billingAddress"]),
     )
@@ -80,29 +87,54 @@ def _line(line: LineRequest, path: list[str]) -> LineRequest:
         )
     if line.unit_price is not None:
         inputs.decimal(Decimal(0), UNIT_PRICE_MAX, UNIT_PRICE_DECIMALS)(line.unit_price, [*path, "unitPrice"])
-    _check_discounts(line.discounts, [*path, "discounts"])
-    _check_taxes(line.taxes, [*path, "taxes"])
-    return line if line.sku.isascii() and "\0" not in line.sku else replace(line, sku=texts.spelled(line.sku))
+    if line.sku.isascii() and "\0" not in line.sku and not line.discounts and not line.taxes:
+        return line
+    return replace(
+        line,
+        sku=texts.spelled(line.sku),
+        discounts=_discounts(line.discounts, [*path, "discounts"]),
+        taxes=_taxes(line.taxes, [*path, "taxes"]),
+    )
 
 
-def _check_discounts(discounts: Sequence[DiscountRequest], path: list[str]) -> None:
-    inputs.at_most(list(discounts), DISCOUNTS_MAX, path)
-    for i, discount in enumerate(discounts):
-        if not 0 <= discount.amount < UNIT_PRICE_MAX:
-            raise ValidationRefused("A discount cannot be less than nothing.", path=[*path, str(i), "amount"])
-        for name, value in (("code", discount.code), ("description", discount.description)):
-            if value is not None:
-                texts.line(value, [*path, str(i), name])
+def _shipping(shipping: ShippingRequest | None, path: list[str]) -> ShippingRequest | None:
+    if shipping is None:
+        return None
+    _amount(shipping.amount, [*path, "amount"])
+    return replace(shipping, taxes=_taxes(shipping.taxes, [*path, "taxes"]))
 
 
-def _check_taxes(taxes: Sequence[TaxRequest] | None, path: list[str]) -> None:
-    inputs.at_most(list(taxes or ()), TAXES_MAX, path)
-    for i, tax in enumerate(taxes or ()):
-        texts.line(tax.name, [*path, str(i), "name"])
-        if not 0 <= tax.rate_ppm <= money.PPM:
-            raise ValidationRefused("A tax rate lies between 0 and 100 percent.", path=[*path, str(i), "ratePercent"])
-        if tax.amount is not None and not 0 <= tax.amount < UNIT_PRICE_MAX:
-            raise ValidationRefused("A tax cannot be less than nothing.", path=[*path, str(i), "amount"])
+def _discounts(discounts: Sequence[DiscountRequest], path: list[str]) -> Sequence[DiscountRequest]:
+    inputs.at_most(discounts, DISCOUNTS_MAX, path)
+    return [_discount(discount, [*path, str(i)]) for i, discount in enumerate(discounts)]
+
+
+def _discount(discount: DiscountRequest, path: list[str]) -> DiscountRequest:
+    _amount(discount.amount, [*path, "amount"])
+    return replace(
+        discount, code=_text(discount.code, "code", path), description=_text(discount.description, "description", path)
+    )
+
+
+def _taxes(taxes: Sequence[TaxRequest] | None, path: list[str]) -> Sequence[TaxRequest] | None:
+    if taxes is None:
+        return None
+    inputs.at_most(taxes, TAXES_MAX, path)
+    return [_tax(tax, [*path, str(i)]) for i, tax in enumerate(taxes)]
+
+
+def _tax(tax: TaxRequest, path: list[str]) -> TaxRequest:
+    if not 0 <= tax.rate_ppm <= money.PPM:
+        raise ValidationRefused("A tax rate lies between 0 and 100 percent.", path=[*path, "ratePercent"])
+    if tax.amount is not None:
+        _amount(tax.amount, [*path, "amount"])
+    return replace(tax, name=texts.line(tax.name, [*path, "name"]))
+
+
+def _amount(amount: Decimal, path: list[str]) -> None:
+    """How fine it may be is the currency's to say, once that is known.  Raises ValidationRefused."""
+    if not amount.is_finite() or not 0 <= amount < UNIT_PRICE_MAX:
+        raise ValidationRefused(f"The amount is {amount}: give 0 or more, and less than {UNIT_PRICE_MAX:,}.", path=path)
 
 
 def _address(address: AddressRequest | None, path: list[str]) -> AddressRequest | None:

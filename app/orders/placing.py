@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from app.orders.allocating import Allocated, Wanted
 from app.orders.cleaning import whole_minor
 from app.orders.refusals import (
     ChannelClosed,
+    CustomerNotActive,
     ExternalRefTaken,
     NoPrice,
     SkuNotSellable,
@@ -29,6 +30,8 @@ from app.sourcing.promise import Facts
 from app.sourcing.rules import Destination
 
 MONEY_MAX = 2**63 - 1
+# Whoever took the order reads another clock.
+CLOCKS_APART = timedelta(minutes=5)
 NO_MONEY = rules.PricedLine(0, 0, (), 0, 0)
 
 
@@ -63,12 +66,14 @@ class Line:
 class World:
     """What placing decides from.
 
-    existing  number of the order that has the external reference already
+    customer_active  also for a guest
+    existing         number of the order that has the external reference already
     """
 
     facts: Facts
     reservation: Mapping[str, Any] | None
     customer_id: str | None
+    customer_active: bool
     existing: str | None
 
 
@@ -89,8 +94,8 @@ class Placement:
 def plan(request: OrderRequest, world: World, now: datetime, new_id: Callable[[], UUID]) -> Placement:
     """Price, explode, allocate and total an order.
 
-    Raises ChannelClosed, ExternalRefTaken, NotFound, UnknownSku, SkuNotSellable, NoPrice, ReservationClosed,
-    InsufficientStock, TotalMismatch, ValidationRefused.
+    Raises ChannelClosed, ExternalRefTaken, NotFound, CustomerNotActive, UnknownSku, SkuNotSellable, NoPrice,
+    ReservationClosed, InsufficientStock, TotalMismatch, ValidationRefused.
     """
     facts = world.facts
     channel = facts.channel
@@ -100,6 +105,13 @@ def plan(request: OrderRequest, world: World, now: datetime, new_id: Callable[[]
         raise ExternalRefTaken(external_ref=request.external_ref, number=world.existing)
     if request.customer is not None and world.customer_id is None:
         raise NotFound("customer", request.customer, path=["input", "customer"])
+    if not world.customer_active:
+        raise CustomerNotActive
+    if request.placed_at is not None and request.placed_at > now + CLOCKS_APART:
+        raise ValidationRefused(
+            "This order was placed in the future: leave `placedAt` out, or give the time that it was taken.",
+            path=["input", "placedAt"],
+        )
     currency = request.currency or channel["currency"]
 
     reservation = _usable_reservation(request, world, now)
@@ -108,7 +120,8 @@ def plan(request: OrderRequest, world: World, now: datetime, new_id: Callable[[]
     _price(request, lines, order_discount, channel, currency)
     allocations = _allocate(request, facts, lines, reservation, now)
 
-    shipping_taxes = _taxes(request.shipping.taxes, channel, currency) if request.shipping else []
+    path = ["input", "shipping", "taxes"]
+    shipping_taxes = _taxes(request.shipping.taxes, channel, currency, path) if request.shipping else []
     shipping = (
         whole_minor(request.shipping.amount, currency, ["input", "shipping", "amount"]) if request.shipping else 0
     )
@@ -224,16 +237,22 @@ def _components(bundle: Line, facts: Facts, lines_before: int, new_id: Callable[
     return components
 
 
-def _own_discounts(asked: LineRequest, currency: str) -> int:
-    path = ["input", "lines", "discounts"]
-    return sum(whole_minor(discount.amount, currency, path) for discount in asked.discounts)
+def _sum(discounts: Sequence[DiscountRequest], currency: str, path: Sequence[str]) -> int:
+    """What discounts come to in minor units.  Raises ValidationRefused."""
+    return sum(
+        whole_minor(discount.amount, currency, [*path, "discounts", str(i), "amount"])
+        for i, discount in enumerate(discounts)
+    )
 
 
 def _order_discount(request: OrderRequest, lines: Sequence[Line], currency: str) -> int:
     """The order's own discounts together, checked against what the lines come to."""
     left = 0
     for asked, line in _with_requests(request, lines):
-        gross, own = rules.gross_minor(line.unit_price, line.ordered, currency), _own_discounts(asked, currency)
+        gross, own = (
+            rules.gross_minor(line.unit_price, line.ordered, currency),
+            _sum(asked.discounts, currency, line.path),
+        )
         if own > gross:
             raise ValidationRefused(
                 f"The discounts on {asked.sku} come to {money.major(own, currency)}, more than the line's"
@@ -241,13 +260,12 @@ def _order_discount(request: OrderRequest, lines: Sequence[Line], currency: str)
                 path=[*line.path, "discounts"],
             )
         left += gross - own
-    path = ["input", "discounts"]
-    given = sum(whole_minor(discount.amount, currency, path) for discount in request.discounts)
+    given = _sum(request.discounts, currency, ["input"])
     if given > left:
         raise ValidationRefused(
             f"The order's discounts come to {money.major(given, currency)}, its lines to"
             f" {money.major(left, currency)}: lower them.",
-            path=path,
+            path=["input", "discounts"],
         )
     return given
 
@@ -261,10 +279,10 @@ def _price(
     request: OrderRequest, lines: Sequence[Line], order_discount: int, channel: Mapping[str, Any], currency: str
 ) -> None:
     pairs = _with_requests(request, lines)
-    taxes = [_taxes(asked.taxes, channel, currency) for asked, _ in pairs]
+    taxes = [_taxes(asked.taxes, channel, currency, [*line.path, "taxes"]) for asked, line in pairs]
     priced = rules.price_lines(
         [rules.gross_minor(line.unit_price, line.ordered, currency) for _, line in pairs],
-        [_own_discounts(asked, currency) for asked, _ in pairs],
+        [_sum(asked.discounts, currency, line.path) for asked, line in pairs],
         order_discount,
         taxes,
     )
@@ -272,7 +290,9 @@ def _price(
         line.money, line.taxes = line_money, line_taxes
 
 
-def _taxes(asked: Sequence[TaxRequest] | None, channel: Mapping[str, Any], currency: str) -> list[Tax]:
+def _taxes(
+    asked: Sequence[TaxRequest] | None, channel: Mapping[str, Any], currency: str, path: Sequence[str]
+) -> list[Tax]:
     """The caller's taxes, or the channel's rate where the caller names none."""
     if asked is None:
         rate = channel["taxRatePpm"]
@@ -282,9 +302,9 @@ def _taxes(asked: Sequence[TaxRequest] | None, channel: Mapping[str, Any], curre
             tax.name,
             tax.rate_ppm,
             tax.included,
-            None if tax.amount is None else whole_minor(tax.amount, currency, ["input", "taxes"]),
+            None if tax.amount is None else whole_minor(tax.amount, currency, [*path, str(i), "amount"]),
         )
-        for tax in asked
+        for i, tax in enumerate(asked)
     ]
 
 
@@ -349,7 +369,10 @@ def _compare_total(request: OrderRequest, total_minor: int, currency: str) -> No
             f"The order is in {currency}, you expected a total in {request.expected_currency}: compare in {currency}.",
             path=["input", "expectedTotal", "currencyCode"],
         )
-    expected = whole_minor(request.expected_total, currency, ["input", "expectedTotal", "amount"])
+    path = ["input", "expectedTotal", "amount"]
+    expected = whole_minor(request.expected_total, currency, path)
+    if abs(expected) > MONEY_MAX:
+        raise ValidationRefused("No order comes to so much: expect less.", path=path)
     if expected != total_minor:
         raise TotalMismatch(
             expected_minor=expected,
@@ -374,7 +397,11 @@ def _tax_rows(lines: Sequence[Line], shipping: int, shipping_taxes: Sequence[Tax
         for line in lines
         for tax, amount in zip(line.taxes, line.money.tax_amounts_minor, strict=True)
     ]
-    rows: list[tuple[UUID | None, Tax, int]] = [*owed, *((None, tax, tax.on(shipping)) for tax in shipping_taxes)]
+    shipping_amounts = rules.tax_amounts(shipping, shipping_taxes)
+    rows: list[tuple[UUID | None, Tax, int]] = [
+        *owed,
+        *((None, tax, amount) for tax, amount in zip(shipping_taxes, shipping_amounts, strict=True)),
+    ]
     return [
         {
             "position": n,

@@ -80,6 +80,13 @@ class ChannelClosed(Refusal):
         self.channel = channel
 
 
+class CustomerNotActive(Refusal):
+    code = "CUSTOMER_NOT_ACTIVE"
+
+    def __init__(self) -> None:
+        super().__init__("The customer is not active: activate them, or order for another.", path=["input", "customer"])
+
+
 class NothingToCancel(Refusal):
     """More units were asked to be cancelled than are left to cancel on the line."""
 

@@ -64,7 +64,7 @@ def allowed_actions(
 ) -> list[OrderAction]:
     """What may be done now, in the order of OrderAction."""
     if lifecycle not in OPEN:
-        return []
+        return [OrderAction.HOLD_RELEASE] if on_hold else []
     confirmable = lifecycle == Lifecycle.PLACED and not on_hold and payment_policy_met(payment)
     all_shipped = fulfillment in (FulfillmentStatus.SHIPPED, FulfillmentStatus.DELIVERED)
     return [
@@ -88,10 +88,16 @@ class Tax:
     included: bool
     amount_minor: int | None = None
 
-    def on(self, net_minor: int) -> int:
-        if self.amount_minor is not None:
-            return self.amount_minor
-        return money.tax_minor(net_minor, self.rate_ppm, included=self.included)
+
+def tax_amounts(amount_minor: int, taxes: Sequence[Tax]) -> tuple[int, ...]:
+    """What each tax on an amount comes to. Those that it contains share what is left of it without any of them."""
+    contained_ppm = sum(tax.rate_ppm for tax in taxes if tax.included and tax.amount_minor is None)
+    return tuple(
+        tax.amount_minor
+        if tax.amount_minor is not None
+        else money.tax_minor(amount_minor, tax.rate_ppm, contained_ppm=contained_ppm if tax.included else 0)
+        for tax in taxes
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +139,14 @@ def price_lines(
     priced = []
     for line, own, share, line_taxes in zip(gross, own_discounts, shares, taxes, strict=True):
         net = line - own - share
-        amounts = tuple(tax.on(net) for tax in line_taxes)
+        amounts = tax_amounts(net, line_taxes)
         on_top = sum(amount for tax, amount in zip(line_taxes, amounts, strict=True) if not tax.included)
         priced.append(PricedLine(line, own + share, amounts, sum(amounts), net + on_top))
     return priced
 
 
 def totals(lines: Sequence[PricedLine], shipping_minor: int, shipping_taxes: Sequence[Tax]) -> Totals:
-    shipping_amounts = [tax.on(shipping_minor) for tax in shipping_taxes]
+    shipping_amounts = tax_amounts(shipping_minor, shipping_taxes)
     on_top = sum(a for tax, a in zip(shipping_taxes, shipping_amounts, strict=True) if not tax.included)
     return Totals(
         subtotal_minor=sum(line.gross_minor for line in lines),

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
 
+import app.customers.commands as customers
 from tests.builders import Shop
 from tests.running import Api
 
@@ -110,3 +111,26 @@ async def test_an_order_that_waits_is_allocated_by_itself_when_stock_comes(api: 
     assert (change["version"], change["type"]) == (2, "OrderAllocated")
     assert change["order"]["fulfillmentStatus"] == "SCHEDULED"
     assert change["order"]["lines"]["nodes"] == [{"quantities": {"allocated": 2, "backordered": 0}}]
+
+
+async def test_what_is_wrong_with_an_order_is_told_where_it_stands(api: Api, shop: Shop) -> None:
+    await shop.sku("POST", stock_tracked=False)
+    await shop.run(
+        customers.upsert_customer, customer={"code": "C-1", "kind": "PERSON", "name": "Ann", "active": False}
+    )
+    key = await api.key()
+    line = {"sku": "POST", "quantity": 1}
+
+    async def errors(**given: Any) -> list[dict[str, Any]]:
+        order = {"channel": "WEB", "lines": [line], **given}
+        answer = await api.ask(PLACE, {"input": order, "key": str(uuid4())}, key=key)
+        found: list[dict[str, Any]] = answer["orderPlace"]["userErrors"]
+        return found
+
+    (inactive,) = await errors(customer="C-1")
+    (rate,) = await errors(lines=[{**line, "taxes": [{"name": "VAT", "ratePercent": "20.00001", "included": True}]}])
+    (total,) = await errors(expectedTotal={"amount": "99999999999999999999", "currencyCode": "GBP"})
+
+    assert (inactive["__typename"], inactive["path"]) == ("CustomerNotActive", ["input", "customer"])
+    assert (rate["code"], rate["path"]) == ("VALIDATION", ["input", "lines", "0", "taxes", "0", "ratePercent"])
+    assert (total["code"], total["path"]) == ("VALIDATION", ["input", "expectedTotal", "amount"])

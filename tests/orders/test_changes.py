@@ -1,6 +1,7 @@
 """Confirming, holding, cancelling: versions rise by one, stock comes back, and the wrong state is refused by name."""
 
 import asyncio
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
@@ -8,11 +9,13 @@ import pytest
 from app.kernel.errors import InvalidTransition, NotFound, ValidationRefused, VersionConflict
 from app.kernel.ids import uuid7
 from app.kernel.principal import Kind, Principal
+from app.kernel.work import CommandArguments
 from app.orders import commands as orders
 from app.orders.commands.cancel import CancelLine
+from app.orders.commands.lock import allowed
 from app.orders.refusals import NothingToCancel
-from app.orders.states import CancelReason, HoldReason
-from tests.builders import Shop
+from app.orders.states import CancelReason, HoldReason, OrderAction
+from tests.builders import STAFF, Shop
 
 
 async def _order(shop: Shop, order_id: UUID) -> tuple[str, str, bool, int]:
@@ -183,3 +186,114 @@ async def test_an_order_of_another_channel_or_customer_does_not_exist(shop: Shop
             await shop.run(orders.cancel, principal=principal, order_id=order_id, reason=CancelReason.CUSTOMER)
 
     assert (await _order(shop, order_id))[3] == 1
+
+
+async def _prepared(shop: Shop, state: str) -> tuple[UUID, UUID | None]:
+    """An order in the state of that name, and its open hold."""
+    order_id, hold_id = await shop.place({"MUG": 1}, channel="PREPAID" if "UNPAID" in state else "WEB"), None
+    if "CONFIRMED" in state:
+        await shop.run(orders.confirm, order_id=order_id)
+    if "HELD" in state:
+        held = await shop.run(orders.hold, order_id=order_id, reason=HoldReason.MANUAL)
+        hold_id = UUID(held["holdId"])
+    if "CANCELLED" in state:
+        await shop.run(orders.cancel, order_id=order_id, reason=CancelReason.ERROR)
+    return order_id, hold_id
+
+
+@pytest.mark.parametrize(
+    ("state", "actions"),
+    [
+        ("PLACED", ["CONFIRM", "HOLD", "CANCEL"]),
+        ("PLACED UNPAID", ["HOLD", "CANCEL"]),
+        ("PLACED HELD", ["HOLD", "HOLD_RELEASE", "CANCEL"]),
+        ("CONFIRMED", ["HOLD", "CANCEL"]),
+        ("CONFIRMED HELD", ["HOLD", "HOLD_RELEASE", "CANCEL"]),
+        ("CANCELLED", []),
+        ("CANCELLED HELD", ["HOLD_RELEASE"]),
+    ],
+)
+async def test_what_is_allowed_is_done_and_what_is_not_is_refused(shop: Shop, state: str, actions: list[str]) -> None:
+    await shop.channel("PREPAID", payment_policy="PAID")
+    prices = [{"channel": code, "currency": "GBP", "amount": Decimal(1)} for code in ("WEB", "PREPAID")]
+    await shop.sku("MUG", prices=prices)
+    await shop.stock("MUG", 1)
+    order_id, hold_id = await _prepared(shop, state)
+    row = dict((await shop.one("SELECT * FROM orders WHERE id = :id", id=order_id))._mapping)
+    commands = {
+        OrderAction.CONFIRM: (orders.confirm, {}),
+        OrderAction.HOLD: (orders.hold, {"reason": HoldReason.EDIT}),
+        OrderAction.HOLD_RELEASE: (orders.hold_release, {"hold_id": hold_id}),
+        OrderAction.CANCEL: (orders.cancel, {"reason": CancelReason.OTHER}),
+    }
+
+    assert allowed(row) == actions
+    for action, (command, given) in commands.items():
+        if action is OrderAction.HOLD_RELEASE and hold_id is None:
+            continue
+        rehearsal = shop.runner.rehearse(STAFF, command, CommandArguments(None), order_id=order_id, **given)
+        if action in actions:
+            async with rehearsal:
+                continue
+        with pytest.raises(InvalidTransition) as refused:
+            async with rehearsal:
+                pass
+        assert (refused.value.command, refused.value.allowed) == (action, actions)
+
+
+async def test_a_second_click_on_a_release_is_told_what_may_be_done(shop: Shop, order_id: UUID) -> None:
+    held = await shop.run(orders.hold, order_id=order_id, reason=HoldReason.MANUAL)
+    release = {"order_id": order_id, "hold_id": UUID(held["holdId"])}
+
+    clicks = await asyncio.gather(*(shop.run(orders.hold_release, **release) for _ in range(2)), return_exceptions=True)
+
+    (refused,) = [click for click in clicks if isinstance(click, InvalidTransition)]
+    assert refused.allowed == ["CONFIRM", "HOLD", "CANCEL"]
+    assert await _order(shop, order_id) == ("PLACED", "SCHEDULED", False, 3)
+
+
+async def test_quantities_that_name_nothing_to_cancel_are_refused(shop: Shop, order_id: UUID) -> None:
+    mug, _ = await _lines(shop, order_id)
+
+    for lines in ([], [CancelLine(line_id=mug, quantity=0)], [CancelLine(line_id=mug, quantity=-1)]):
+        with pytest.raises(ValidationRefused):
+            await shop.run(orders.cancel, order_id=order_id, reason=CancelReason.CUSTOMER, lines=lines)
+    await shop.run(orders.cancel, order_id=order_id, reason=CancelReason.CUSTOMER, lines=[CancelLine(line_id=mug)])
+    with pytest.raises(NothingToCancel, match="has 0 units"):
+        lines = [CancelLine(line_id=mug)]
+        await shop.run(orders.cancel, order_id=order_id, reason=CancelReason.CUSTOMER, lines=lines)
+
+    assert (await _order(shop, order_id))[3] == 2
+
+
+async def test_a_bundle_that_waits_in_part_gives_back_what_waits_first(shop: Shop) -> None:
+    """3 sets of 1 mug and 2 spoons; spoons for one set are there."""
+    for sku in ("MUG", "SPOON"):
+        await shop.sku(sku, backorder_limit=9)
+    await shop.stock("MUG", 3)
+    await shop.stock("SPOON", 2)
+    await shop.sku("SET", components=[{"sku": "MUG", "units": 1}, {"sku": "SPOON", "units": 2}])
+    order_id = await shop.place({"SET": 3})
+    bundle, _, _ = await _lines(shop, order_id)
+    cancel = [CancelLine(line_id=bundle, quantity=1)]
+
+    buckets = []
+    for _ in range(2):
+        await shop.run(orders.cancel, order_id=order_id, reason=CancelReason.CUSTOMER, lines=cancel)
+        rows = await shop.rows("SELECT * FROM order_line WHERE order_id = :id ORDER BY line_no", id=order_id)
+        buckets.append([(row.cancelled, row.backordered, row.allocated) for row in rows])
+
+    assert buckets == [[(1, 1, 1), (1, 0, 2), (2, 2, 2)], [(2, 0, 1), (2, 0, 1), (4, 0, 2)]]
+    assert (await _order(shop, order_id))[1] == "SCHEDULED"
+
+
+async def test_an_order_on_hold_is_cancelled_and_its_hold_tidied_up(shop: Shop, order_id: UUID) -> None:
+    held = await shop.run(orders.hold, order_id=order_id, reason=HoldReason.FRAUD)
+    with pytest.raises(VersionConflict):
+        await shop.run(orders.cancel, order_id=order_id, reason=CancelReason.FRAUD, expected_version=1)
+    await shop.run(orders.cancel, order_id=order_id, reason=CancelReason.FRAUD, expected_version=2)
+
+    await shop.run(orders.hold_release, order_id=order_id, hold_id=UUID(held["holdId"]))
+
+    assert await _order(shop, order_id) == ("CANCELLED", "CANCELLED", False, 4)
+    assert (await shop.level("MUG")).allocated == 0

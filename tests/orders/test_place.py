@@ -3,15 +3,26 @@
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
+import app.customers.commands as customers
 from app.inventory.refusals import InsufficientStock, ReservationClosed
-from app.kernel.errors import Forbidden, IdempotencyKeyReused, NotFound, Refusal
+from app.kernel.errors import Forbidden, IdempotencyKeyReused, NotFound, Refusal, ValidationRefused
 from app.kernel.principal import Kind, Principal
 from app.orders import commands as orders
-from app.orders.refusals import ExternalRefTaken, NoPrice, TotalMismatch, UnknownSku
+from app.orders.refusals import (
+    ChannelClosed,
+    CustomerNotActive,
+    ExternalRefTaken,
+    NoPrice,
+    SkuNotSellable,
+    TotalMismatch,
+    UnknownSku,
+)
 from app.orders.requests import AddressRequest, DiscountRequest, LineRequest, ShippingRequest, TaxRequest
+from app.orders.states import CancelReason
 from tests.builders import Shop
 
 
@@ -280,3 +291,149 @@ async def test_the_fewest_locations_serve_then_the_nearest(shop: Shop) -> None:
     assert (await shop.level("MUG", "PARIS")).allocated == 1
     assert (await shop.level("MUG", "LYON")).allocated == 1
     assert (await shop.level("CUP", "LYON")).allocated == 1
+
+
+@pytest.mark.parametrize("quantity", [0, -1, 1_000_001, 2**31])
+async def test_a_quantity_is_between_one_and_a_million(shop: Shop, quantity: int) -> None:
+    await shop.sku("MUG", backorder_limit=2_000_000)
+
+    with pytest.raises(ValidationRefused) as refused:
+        await shop.place_lines(LineRequest(sku="MUG", quantity=1), LineRequest(sku="MUG", quantity=quantity))
+
+    assert refused.value.path == ["input", "lines", "1", "quantity"]
+
+
+async def test_two_spellings_of_one_text_are_one(shop: Shop) -> None:
+    composed, decomposed = "caf\u00e9 \U0001f375", "cafe\u0301 \U0001f375"
+    await shop.sku(composed)
+    await shop.stock(composed, 5)
+
+    order_id = await shop.place({decomposed: 1}, external_ref=f" {decomposed} ", note=f"{decomposed}\n\0")
+    with pytest.raises(ExternalRefTaken):
+        await shop.place({composed: 1}, external_ref=composed)
+
+    order = await shop.one("SELECT * FROM orders WHERE id = :id", id=order_id)
+    assert (order.external_ref, order.note) == (composed, decomposed)
+    discount = DiscountRequest(amount=Decimal(0), code=f" {decomposed}", description=" ")
+    order_id = await shop.place({composed: 1}, discounts=[discount])
+    kept = await shop.one("SELECT * FROM order_discount WHERE order_id = :id", id=order_id)
+    assert (kept.code, kept.description) == (composed, None)
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\0b", "a\u2028b", "x" * 256])
+async def test_a_reference_is_one_line_of_up_to_255_characters(shop: Shop, text: str) -> None:
+    await shop.sku("POST", stock_tracked=False)
+
+    with pytest.raises(ValidationRefused) as refused:
+        await shop.place({"POST": 1}, external_ref=text)
+
+    assert refused.value.path == ["input", "externalRef"]
+
+
+async def test_a_reference_may_be_used_again_in_another_channel_and_after_a_refusal(shop: Shop) -> None:
+    await shop.channel("SHOP")
+    prices = [{"channel": code, "currency": "GBP", "amount": Decimal(1)} for code in ("WEB", "SHOP")]
+    await shop.sku("MUG", prices=prices)
+    with pytest.raises(InsufficientStock):
+        await shop.place({"MUG": 1}, external_ref="A-1")
+    await shop.stock("MUG", 5)
+
+    first = await shop.place({"MUG": 1}, external_ref="A-1")
+    await shop.place({"MUG": 1}, channel="SHOP", external_ref="A-1")
+    await shop.place({"MUG": 1}, external_ref="  ")
+    await shop.place({"MUG": 1}, external_ref="  ")
+    await shop.run(orders.cancel, order_id=first, reason=CancelReason.CUSTOMER)
+    with pytest.raises(ExternalRefTaken) as refused:
+        await shop.place({"MUG": 1}, external_ref="A-1")
+
+    number = (await shop.one("SELECT number FROM orders WHERE id = :id", id=first)).number
+    assert (refused.value.external_ref, refused.value.number) == ("A-1", number)
+
+
+async def test_a_reservation_is_good_in_its_channel_once(shop: Shop) -> None:
+    await shop.channel("SHOP")
+    prices = [{"channel": code, "currency": "GBP", "amount": Decimal(1)} for code in ("WEB", "SHOP")]
+    await shop.sku("MUG", prices=prices)
+    await shop.stock("MUG", 5)
+    token = await shop.reserve({"MUG": 5})
+
+    for wrong in ({"channel": "SHOP", "reservation_token": token}, {"reservation_token": f"{token}\0"}):
+        with pytest.raises(NotFound) as refused:
+            await shop.place({"MUG": 1}, **wrong)
+        assert refused.value.path == ["input", "reservationToken"]
+    results = await asyncio.gather(
+        *(shop.place({"MUG": 3}, reservation_token=token) for _ in range(4)), return_exceptions=True
+    )
+
+    assert sum(isinstance(result, UUID) for result in results) == 1
+    assert {type(result) for result in results} <= {UUID, ReservationClosed}
+    level = await shop.level("MUG")
+    assert (level.allocated, level.reserved) == (3, 0)
+
+
+async def test_a_reservation_that_covers_a_part_is_added_to(shop: Shop) -> None:
+    await shop.location("YORK")
+    await shop.channel()
+    for sku in ("MUG", "CUP"):
+        await shop.sku(sku, backorder_limit=1)
+    await shop.stock("MUG", 4)
+    token = await shop.reserve({"MUG": 4})
+    await shop.stock("MUG", 2, at="YORK")
+
+    order_id = await shop.place({"MUG": 7, "CUP": 1}, reservation_token=token)
+
+    assert ((await shop.level("MUG")).allocated, (await shop.level("MUG", "YORK")).allocated) == (4, 2)
+    lines = await shop.rows("SELECT allocated, backordered FROM order_line WHERE order_id = :id", id=order_id)
+    assert sorted(tuple(line) for line in lines) == [(0, 1), (6, 1)]
+
+
+async def test_what_is_not_active_is_not_sold_to_whom_or_from_where(shop: Shop) -> None:
+    await shop.sku("MUG")
+    await shop.sku("CUP")
+    await shop.stock("MUG", 5)
+    await shop.run(customers.upsert_customer, customer={"code": "C-1", "kind": "PERSON", "name": "Ann"})
+    await shop.place({"MUG": 1}, customer="C-1")
+
+    await shop.run(customers.upsert_customer, customer={"code": "C-1", "active": False})
+    with pytest.raises(CustomerNotActive):
+        await shop.place({"MUG": 1}, customer="C-1")
+    with pytest.raises(NotFound):
+        await shop.place({"MUG": 1}, customer="C-2")
+    await shop.sku("CUP", active=False)
+    with pytest.raises(SkuNotSellable):
+        await shop.place({"CUP": 1})
+    await shop.location("LEEDS", active=False)
+    with pytest.raises(InsufficientStock):
+        await shop.place({"MUG": 1})
+    await shop.location("LEEDS", active=True)
+    await shop.channel(active=False)
+    with pytest.raises(ChannelClosed):
+        await shop.place({"MUG": 1})
+    await shop.channel(active=True)
+    await shop.place({"MUG": 1})
+
+
+async def test_an_order_is_not_placed_in_the_future(shop: Shop) -> None:
+    await shop.sku("POST", stock_tracked=False)
+    now = shop.clock.now()
+
+    with pytest.raises(ValidationRefused) as refused:
+        await shop.place({"POST": 1}, placed_at=now + timedelta(minutes=6))
+    await shop.place({"POST": 1}, placed_at=now + timedelta(minutes=1))
+    order_id = await shop.place({"POST": 1}, placed_at=now - timedelta(days=5000))
+
+    assert refused.value.path == ["input", "placedAt"]
+    order = await shop.one("SELECT * FROM orders WHERE id = :id", id=order_id)
+    assert (order.placed_at, order.updated_at) == (now - timedelta(days=5000), now)
+
+
+@pytest.mark.parametrize("units", [Decimal("NaN"), Decimal("Infinity"), Decimal("-0.01"), Decimal(10**9)])
+async def test_amounts_that_are_none_are_refused(shop: Shop, units: Decimal) -> None:
+    await shop.sku("POST", stock_tracked=False)
+    tax = TaxRequest(name="VAT", rate_ppm=1, included=False, amount=units)
+
+    for given in ({"discounts": [DiscountRequest(amount=units)]}, {"shipping": ShippingRequest(amount=units)}):
+        with pytest.raises(ValidationRefused):
+            await shop.place({"POST": 1}, **given)
+    with pytest.raises(ValidationRefused):
+        await shop.place_lines(LineRequest(sku="POST", quantity=1, taxes=[tax]))

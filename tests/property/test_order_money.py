@@ -39,7 +39,11 @@ def test_an_orders_total_is_the_sum_of_what_it_shows(data: st.DataObject) -> Non
         for line, own_taxes in zip(lines, line_taxes, strict=True)
         for amount, tax in zip(line.tax_amounts_minor, own_taxes, strict=True)
         if not tax.included
-    ) + sum(tax.on(shipping) for tax in shipping_taxes if not tax.included)
+    ) + sum(
+        amount
+        for tax, amount in zip(shipping_taxes, rules.tax_amounts(shipping, shipping_taxes), strict=True)
+        if not tax.included
+    )
     assert totals.discount_minor == sum(own) + whole
     assert totals.total_minor == sum(gross) - totals.discount_minor + shipping + on_top
     assert all(0 <= line.discount_minor <= line.gross_minor for line in lines)
@@ -47,10 +51,20 @@ def test_an_orders_total_is_the_sum_of_what_it_shows(data: st.DataObject) -> Non
 
 @given(amounts, st.integers(0, 1_000_000))
 def test_included_tax_is_what_the_net_amount_would_bear(gross: int, rate_ppm: int) -> None:
-    tax = money.tax_minor(gross, rate_ppm, included=True)
+    tax = money.tax_minor(gross, rate_ppm, contained_ppm=rate_ppm)
     exact = Decimal(gross) * rate_ppm / (money.PPM + rate_ppm)
 
     assert abs(tax - exact) <= Decimal("0.5")
+
+
+@given(amounts, st.lists(st.integers(0, 1_000_000), min_size=1, max_size=4))
+def test_taxes_that_one_price_contains_leave_one_net_amount(price: int, rates: list[int]) -> None:
+    contained = rules.tax_amounts(price, [Tax("VAT", rate, included=True) for rate in rates])
+    net = Decimal(price) * money.PPM / (money.PPM + sum(rates))
+
+    for rate, tax in zip(rates, contained, strict=True):
+        assert abs(tax - net * rate / money.PPM) <= Decimal("0.5")
+    assert abs(sum(contained) + net - price) <= Decimal(len(rates)) / 2
 
 
 @given(st.decimals(0, 10**6, places=6), st.sampled_from(["JPY", "EUR", "KWD", "CLF"]))

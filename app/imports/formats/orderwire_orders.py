@@ -139,12 +139,19 @@ def _taxes(given: Given) -> list[TaxRequest] | None:
     return [
         TaxRequest(
             name=cells.wanted(each, "name"),
-            rate_ppm=int((cells.decimal(each, "percent") or Decimal(0)) * PPM_A_PERCENT),
+            rate_ppm=_rate_ppm(each),
             included=bool(cells.flag(each, "included")),
             amount=cells.decimal(each, "amount"),
         )
         for each in taxes
     ]
+
+
+def _rate_ppm(given: Given) -> int:
+    ppm = (cells.decimal(given, "percent") or Decimal(0)) * PPM_A_PERCENT
+    if ppm != int(ppm):
+        raise BadRow(f"percent is {given['percent']!r}: it has up to 4 decimals, round it.")
+    return int(ppm)
 
 
 def _shipping(given: Given) -> ShippingRequest | None:

@@ -16,6 +16,7 @@ from app.gql.nodes import Info, uuid_of
 from app.gql.scalars import CountryCode, CurrencyCode
 from app.gql.scopes import ANYONE, scoped
 from app.gql.upserts import given, user_errors
+from app.kernel import inputs
 from app.kernel.work import CommandArguments
 from app.orders import commands, refusals
 from app.orders.api.types import Order
@@ -80,6 +81,12 @@ class ExternalRefTakenError(UserError):
 @strawberry.type(name="ChannelClosed", description="The channel is not active.")
 class ChannelClosedError(UserError):
     channel: str = strawberry.field(description="The channel's code.")
+
+
+@user_error(refusals.CustomerNotActive)
+@strawberry.type(name="CustomerNotActive", description="The customer may not order.")
+class CustomerNotActiveError(UserError):
+    pass
 
 
 @user_error(refusals.NothingToCancel)
@@ -360,9 +367,9 @@ def _request(input: OrderPlaceInput) -> OrderRequest:
             quantity=line["quantity"],
             unit_price=line["unit_price"],
             discounts=_discounts(line["discounts"]),
-            taxes=_taxes(line["taxes"]),
+            taxes=_taxes(line["taxes"], ["input", "lines", str(i), "taxes"]),
         )
-        for line in plain["lines"]
+        for i, line in enumerate(plain["lines"])
     ]
     for kind in ("shipping_address", "billing_address"):
         if kind in plain:
@@ -371,7 +378,9 @@ def _request(input: OrderPlaceInput) -> OrderRequest:
     plain["discounts"] = _discounts(plain.get("discounts"))
     if "shipping" in plain:
         shipping = plain["shipping"]
-        plain["shipping"] = ShippingRequest(amount=shipping["amount"], taxes=_taxes(shipping["taxes"]))
+        plain["shipping"] = ShippingRequest(
+            amount=shipping["amount"], taxes=_taxes(shipping["taxes"], ["input", "shipping", "taxes"])
+        )
     return OrderRequest(**plain)
 
 
@@ -379,15 +388,19 @@ def _discounts(values: list[dict[str, Any]] | None) -> list[DiscountRequest]:
     return [DiscountRequest(**value) for value in values or ()]
 
 
-def _taxes(values: list[dict[str, Any]] | None) -> list[TaxRequest] | None:
+_RATE_PERCENT = inputs.decimal(Decimal(0), Decimal(100), 4)
+
+
+def _taxes(values: list[dict[str, Any]] | None, path: list[str]) -> list[TaxRequest] | None:
+    """Raises ValidationRefused for a rate that cannot be kept exactly."""
     if values is None:
         return None
     return [
         TaxRequest(
             name=value["name"],
-            rate_ppm=int(value["rate_percent"] * 10_000),
+            rate_ppm=int(_RATE_PERCENT(value["rate_percent"], [*path, str(i), "ratePercent"]) * 10_000),
             included=value["included"],
             amount=value["amount"],
         )
-        for value in values
+        for i, value in enumerate(values)
     ]

@@ -98,7 +98,7 @@ described(
     STOCK="There is no stock.",
     PAYMENT="It was not paid.",
     ERROR="It was a mistake.",
-    OTHER="Something else; the note may say more.",
+    OTHER="Something else.",
 )
 described(
     OrderAction,

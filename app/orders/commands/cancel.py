@@ -13,7 +13,7 @@ from app.kernel.work import Result, Work, command
 from app.orders import events, rules
 from app.orders.commands.backorders import give_back
 from app.orders.commands.lines import Line, Lines, components_of, read_lines, settle_bundle, store
-from app.orders.commands.lock import Row, change, lock
+from app.orders.commands.lock import Row, allowed, change, lock
 from app.orders.refusals import NothingToCancel
 from app.orders.states import OPEN, CancelReason, FulfillmentStatus, Lifecycle, OrderAction
 
@@ -45,8 +45,10 @@ async def cancel(
             f"Order {before['number']} is {before['lifecycle']}: nothing of it can be cancelled.",
             state=before["lifecycle"],
             command=OrderAction.CANCEL,
-            allowed=[],
+            allowed=allowed(before),
         )
+    if lines is not None and not lines:
+        raise ValidationRefused("No line is named: leave `lines` out to cancel everything.", path=["input", "lines"])
     current = await read_lines(work, order_id)
     wanted = _wanted(current, lines)
     if not wanted:
@@ -54,7 +56,7 @@ async def cancel(
             f"All of order {before['number']} has shipped or is cancelled: nothing is left to cancel.",
             state=before["lifecycle"],
             command=OrderAction.CANCEL,
-            allowed=[],
+            allowed=allowed(before),
         )
     _apply(current, wanted)
     touched = [line for line in current.values() if line.is_touched()]
@@ -102,9 +104,14 @@ def _wanted(current: Lines, asked: Sequence[CancelLine] | None) -> dict[UUID, in
                 f"Line {line.row['line_no']} ({line.row['sku_code']}) is part of a bundle: cancel the bundle's line.",
                 path=path,
             )
+        if one.quantity is not None and one.quantity < 1:
+            raise ValidationRefused(
+                f"{one.quantity} units cannot be cancelled: give 1 or more, or none for all that are left.",
+                path=[*path, "quantity"],
+            )
         left = line.cancellable - wanted.get(one.line_id, 0)
         units = left if one.quantity is None else one.quantity
-        if not 1 <= units <= left:
+        if units > left or not units:
             raise NothingToCancel(
                 line_no=line.row["line_no"],
                 sku=line.row["sku_code"],

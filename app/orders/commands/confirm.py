@@ -4,24 +4,22 @@ from uuid import UUID
 
 from app.kernel.errors import InvalidTransition
 from app.kernel.work import Result, Work, command
-from app.orders import events, rules
-from app.orders.commands.lock import change, lock
-from app.orders.states import EDGES, FulfillmentStatus, Lifecycle, OrderAction, PaymentStatus
+from app.orders import events
+from app.orders.commands.lock import Row, allowed, change, lock
+from app.orders.states import EDGES, Lifecycle, OrderAction
 
 
 @command(scope="orders:write")
 async def confirm(work: Work, *, order_id: UUID) -> Result:
     """Release an order to fulfilment.  Raises NotFound, VersionConflict, InvalidTransition."""
     before = await lock(work, order_id)
-    lifecycle, payment = Lifecycle(before["lifecycle"]), PaymentStatus(before["payment_status"])
-    fulfillment = FulfillmentStatus(before["fulfillment_status"])
-    allowed = rules.allowed_actions(lifecycle, payment, fulfillment, on_hold=before["is_on_hold"])
-    if OrderAction.CONFIRM not in allowed:
+    now_allowed = allowed(before)
+    if OrderAction.CONFIRM not in now_allowed:
         raise InvalidTransition(
-            f"Order {before['number']} cannot be confirmed: {_why(lifecycle, payment, before['is_on_hold'])}.",
-            state=lifecycle,
+            f"Order {before['number']} cannot be confirmed: {_why(before)}.",
+            state=before["lifecycle"],
             command=OrderAction.CONFIRM,
-            allowed=list(allowed),
+            allowed=now_allowed,
         )
     _, target = EDGES[OrderAction.CONFIRM]
     after = await change(work, before, lifecycle=target, confirmed_at=work.now)
@@ -29,9 +27,9 @@ async def confirm(work: Work, *, order_id: UUID) -> Result:
     return {"orderId": order_id}
 
 
-def _why(lifecycle: Lifecycle, payment: PaymentStatus, on_hold: bool) -> str:
-    if lifecycle != Lifecycle.PLACED:
-        return f"it is {lifecycle}, only a PLACED order can be"
-    if on_hold:
+def _why(order: Row) -> str:
+    if order["lifecycle"] != Lifecycle.PLACED:
+        return f"it is {order['lifecycle']}, only a PLACED order can be"
+    if order["is_on_hold"]:
         return "it is on hold, release its holds first"
-    return f"its channel's payment policy is not met (payment is {payment})"
+    return f"its channel's payment policy is not met (payment is {order['payment_status']})"

@@ -9,9 +9,9 @@ from app.kernel.ids import uuid7
 from app.kernel.work import Result, Work, command
 from app.orders import cleaning, events
 from app.orders.commands.backorders import claim, waiting_units
-from app.orders.commands.lock import change, lock
+from app.orders.commands.lock import Row, allowed, change, lock
 from app.orders.models import OrderHold
-from app.orders.states import OPEN, HoldReason, Lifecycle, OrderAction
+from app.orders.states import OPEN, HoldReason, OrderAction
 
 
 @command(scope="orders:write")
@@ -26,7 +26,7 @@ async def hold(work: Work, *, order_id: UUID, reason: HoldReason, note: str | No
             f"Order {before['number']} is {before['lifecycle']}: only an open order can be held.",
             state=before["lifecycle"],
             command=OrderAction.HOLD,
-            allowed=[],
+            allowed=allowed(before),
         )
     hold_id = uuid7()
     await work.db.execute(
@@ -62,7 +62,7 @@ async def hold_release(work: Work, *, order_id: UUID, hold_id: UUID, note: str |
     )
     reason = released.scalar_one_or_none()
     if reason is None:
-        await _refuse_release(work, order_id, hold_id, before["lifecycle"])
+        await _refuse_release(work, before, hold_id)
     still_open = select(func.count()).where(OrderHold.order_id == order_id, OrderHold.released_at.is_(None))
     on_hold = bool((await work.db.execute(still_open)).scalar_one())
     after = await change(work, before, is_on_hold=on_hold)
@@ -73,13 +73,13 @@ async def hold_release(work: Work, *, order_id: UUID, hold_id: UUID, note: str |
     return {"orderId": order_id, "holdId": hold_id}
 
 
-async def _refuse_release(work: Work, order_id: UUID, hold_id: UUID, lifecycle: str) -> None:
-    known = select(OrderHold.id).where(OrderHold.id == hold_id, OrderHold.order_id == order_id)
+async def _refuse_release(work: Work, order: Row, hold_id: UUID) -> None:
+    known = select(OrderHold.id).where(OrderHold.id == hold_id, OrderHold.order_id == order["id"])
     if (await work.db.execute(known)).first() is None:
         raise NotFound("hold", str(hold_id), path=["input", "hold"])
     raise InvalidTransition(
         "This hold was released before: nothing to do.",
-        state=Lifecycle(lifecycle),
+        state=order["lifecycle"],
         command=OrderAction.HOLD_RELEASE,
-        allowed=[],
+        allowed=allowed(order),
     )

@@ -7,8 +7,9 @@ from sqlalchemy import select, update
 
 from app.kernel.errors import NotFound
 from app.kernel.work import Work
-from app.orders import queries
+from app.orders import queries, rules
 from app.orders.models import Order
+from app.orders.states import FulfillmentStatus, Lifecycle, PaymentStatus
 
 Row = dict[str, Any]
 
@@ -26,6 +27,18 @@ async def lock(work: Work, order_id: UUID) -> Row:
         raise NotFound("order", str(order_id), path=["input", "order"])
     work.expect("order", row["version"])
     return dict(row)
+
+
+def allowed(order: Row) -> list[str]:
+    """What may be done with the order as it is, for a refusal to tell."""
+    return list(
+        rules.allowed_actions(
+            Lifecycle(order["lifecycle"]),
+            PaymentStatus(order["payment_status"]),
+            FulfillmentStatus(order["fulfillment_status"]),
+            on_hold=order["is_on_hold"],
+        )
+    )
 
 
 async def change(work: Work, before: Row, **columns: Any) -> Row:

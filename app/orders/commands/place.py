@@ -1,5 +1,6 @@
 """Placing an order: one read, one decision, one SQL call."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -59,14 +60,20 @@ async def _world(work: Work, order: OrderRequest) -> World:
         WORLD, order.channel, order.currency, codes, order.customer, order.reservation_token, order.external_ref
     )
     facts = promise.seen_by(work.principal, raw and raw["sourcing"], order.channel)
-    return World(facts, raw["reservation"], _customer_id(work.principal, raw["customerId"]), raw["existing"])
+    customer_id, customer_active = _customer(work.principal, raw["customer"])
+    return World(facts, raw["reservation"], customer_id, customer_active, raw["existing"])
 
 
-def _customer_id(principal: Principal, found: str | None) -> str | None:
-    """Whose order it is, as far as the caller may know: keys bound to a channel see no customers."""
+def _customer(principal: Principal, found: Mapping[str, Any] | None) -> tuple[str | None, bool]:
+    """Whose order it is, and whether they may order, as far as the caller may know.
+
+    Keys bound to a channel see no customers.
+    """
     if principal.customer_id is not None:
-        return str(principal.customer_id)
-    return found if principal.channel_id is None else None
+        return str(principal.customer_id), True
+    if found is None or principal.channel_id is not None:
+        return None, True
+    return found["id"], found["active"]
 
 
 async def _write(work: Work, placement: Placement) -> Result:

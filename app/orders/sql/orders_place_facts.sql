@@ -13,7 +13,7 @@ BEGIN
     RETURN jsonb_build_object(
         'sourcing', facts,
         'reservation', CASE WHEN p_token IS NOT NULL THEN inventory_reservation_facts(p_token) END,
-        'customerId', CASE WHEN p_customer IS NOT NULL THEN customers_id(p_customer) END,
+        'customer', CASE WHEN p_customer IS NOT NULL THEN customers_facts(p_customer) END,
         'existing', CASE WHEN p_external_ref IS NOT NULL THEN (
             SELECT number FROM orders
             WHERE channel_id = (facts #>> '{channel,id}')::uuid AND external_ref = p_external_ref) END
