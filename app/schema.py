@@ -8,7 +8,7 @@ from strawberry.schema.config import StrawberryConfig
 from app.auth.api import AuthMutation, AuthQuery
 from app.catalog.api import CatalogMutation, CatalogQuery
 from app.customers.api import CustomersMutation, CustomersQuery
-from app.gql import errors
+from app.gql import errors, inputs
 from app.gql.nodes import Node, NodeQuery
 from app.gql.scalars import SCALARS
 from app.inventory.api import InventoryMutation, InventoryQuery, InventorySubscription
@@ -50,13 +50,15 @@ class Subscription(OrdersSubscription, InventorySubscription, SourcingSubscripti
 
 def build() -> strawberry.Schema:
     """The schema, complete; built once a process."""
-    return strawberry.Schema(
+    schema = strawberry.Schema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
         types=[*Node.by_type.values(), *errors.all_types()],
         config=StrawberryConfig(scalar_map=SCALARS),
     )
+    inputs.prepare(schema)
+    return schema
 
 
 def export() -> str:
