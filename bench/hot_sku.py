@@ -6,7 +6,8 @@ import asyncio
 import itertools
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -14,9 +15,9 @@ import asyncpg
 from app.kernel.db import Database
 from app.kernel.errors import REFUSED_IN_SQL
 from app.kernel.ids import uuid7
+from bench import sent
 from bench.distance import far
 from bench.figures import Figure, spread
-from bench.placing import sent_by_placing
 from bench.stage import CALL_POOL, Stage
 from tests.builders import Shop
 
@@ -28,6 +29,8 @@ BEYOND = 2 * CLIENTS  # attempts after the last unit, which must all be refused
 
 # Sells one unit; true when it was there to sell.
 Sell = Callable[[], Awaitable[bool]]
+# What sells one unit of each of these SKUs.
+Calls = Callable[[Stage, Sequence[str]], Awaitable[sent.Sent]]
 
 _LOCK = "SELECT on_hand - allocated - reserved AS free FROM stock_level WHERE sku_id = $1 FOR UPDATE"
 _TAKE = "UPDATE stock_level SET allocated = allocated + 1, updated_at = now() WHERE sku_id = $1"
@@ -41,57 +44,53 @@ async def measure(stage: Stage) -> list[Figure]:
     near = await _compare(stage, stage.stores.database_url, UNITS)
     async with far(stage.stores.database_url) as url:
         away = await _compare(stage, url, UNITS_FAR)
+    work = "one hot SKU, at the driver, 32 clients, exactly the stock is sold"
+    distant = "the same, with 1 ms added to every round trip on both sides"
     return [
-        _figure("one hot SKU, at the driver, 32 clients, exactly the stock is sold", near, 1.2, 3),
-        _figure("the same, with 1 ms added to every round trip on both sides", away, 5, 10),
+        _figure(f"{work}: reserving", "reserving", near, 1.2, 3),
+        _figure(f"{work}: placing an order", "placing", near, 1.2, 3),
+        _figure(f"{distant}: reserving", "reserving", away, 5, 10),
+        _figure(f"{distant}: placing an order", "placing", away, 5, 10),
     ]
 
 
-def _figure(work: str, found: dict[str, Any], reach: float, aim: float) -> Figure:
-    ours, theirs = statistics.median(found["ours"]), statistics.median(found["theirs"])
-    return Figure(
-        work=work,
-        value=ours / theirs,
-        unit="×",
-        shown=f"{ours / theirs:.1f}× : {spread(found['ours'])} orders/s against {spread(found['theirs'])} sales/s",
-        reach=reach,
-        aim=aim,
-        detail=found,
+def _figure(work: str, ours: str, found: dict[str, Any], reach: float, aim: float) -> Figure:
+    rate, reference = statistics.median(found[ours]), statistics.median(found["statements"])
+    shown = (
+        f"{rate / reference:.1f}× : {spread(found[ours])}/s against {spread(found['statements'])}/s,"
+        f" or {spread(found['statements_few'])}/s over {CALL_POOL} connections; round trip {found['round_trip_ms']} ms"
     )
+    return Figure(work=work, value=rate / reference, unit="×", shown=shown, reach=reach, aim=aim, detail=found)
 
 
 async def _compare(stage: Stage, url: str, units: int) -> dict[str, Any]:
-    """Sales a second, in turns; theirs with as many connections as suit it better, ours with its usual few."""
-    ours, many, few = [], [], []
+    """Sales a second, in turns: ours over the few connections of the product, theirs over one for each client."""
+    found: dict[str, Any] = {"reserving": [], "placing": [], "statements": [], "statements_few": []}
     for _ in range(ROUNDS):
-        ours.append(await _ours(stage, url, units))
-        many.append(await _theirs(stage, url, units, CLIENTS))
-        few.append(await _theirs(stage, url, units, CALL_POOL))
-    theirs = max(many, few, key=statistics.median)
-    return {
-        "ours": ours,
-        "theirs": theirs,
-        "theirs_connections": CLIENTS if theirs is many else CALL_POOL,
-        "round_trip_ms": await _round_trip_ms(url),
-    }
+        found["reserving"].append(await _ours(stage, url, units, sent.by_reserving))
+        found["statements"].append(await _theirs(stage, url, units, CLIENTS))
+        found["placing"].append(await _ours(stage, url, units, sent.by_placing))
+        found["statements_few"].append(await _theirs(stage, url, units, CALL_POOL))
+        await stage.drained()
+    found["round_trip_ms"] = await _round_trip_ms(url)
+    return found
 
 
-async def _ours(stage: Stage, url: str, units: int) -> float:
-    """orders_place, one call an order, as `orders.place` sends it."""
+async def _ours(stage: Stage, url: str, units: int, calls: Calls) -> float:
+    """One call a sale, as the command sends it."""
     sku, sku_id = await _hot_sku(stage, units)
-    attempts = iter([await sent_by_placing(stage, [sku]) for _ in range(units + BEYOND)])
+    attempts = iter([await calls(stage, [sku]) for _ in range(units + BEYOND)])
     numbers = itertools.count()
     database = Database(url, read_pool=1, call_pool=CALL_POOL)
     await database.open()
-    sql = f"SELECT orders_place({', '.join(f'${i}' for i in range(1, 24))})"
+    now = stage.runner.clock.now()
 
     async def sell() -> bool:
-        sent = next(attempts, None)
-        if sent is None:
+        if (call := next(attempts, None)) is None:
             raise StopAsyncIteration
-        now = stage.runner.clock.now()
+        key = ("client:bench", f"{sku} {next(numbers)}", b"", now, now + timedelta(days=30))
         try:
-            await database.call(sql, "client:bench", f"{sku} {next(numbers)}", b"", now, now, *sent)
+            await database.call(call.sql, *key, *call.arguments)
         except asyncpg.PostgresError as refused:
             if refused.sqlstate != REFUSED_IN_SQL:
                 raise
@@ -100,7 +99,7 @@ async def _ours(stage: Stage, url: str, units: int) -> float:
 
     rate = await _sold_out(sell, units)
     await database.close()
-    assert await _allocated(stage, sku_id) == units
+    assert await _sold(stage, sku_id) == units
     return rate
 
 
@@ -122,7 +121,7 @@ async def _theirs(stage: Stage, url: str, units: int, connections: int) -> float
 
     rate = await _sold_out(sell, units)
     await pool.close()
-    assert await _allocated(stage, sku_id) == units
+    assert await _sold(stage, sku_id) == units
     return rate
 
 
@@ -161,8 +160,8 @@ async def _hot_sku(stage: Stage, units: int) -> tuple[str, Any]:
     return code, (await shop.one("SELECT id FROM sku WHERE code = :code", code=code)).id
 
 
-async def _allocated(stage: Stage, sku_id: Any) -> int:
-    return int(await stage.database.call("SELECT sum(allocated) FROM stock_level WHERE sku_id = $1", sku_id))
+async def _sold(stage: Stage, sku_id: Any) -> int:
+    return int(await stage.database.call("SELECT sum(allocated + reserved) FROM stock_level WHERE sku_id = $1", sku_id))
 
 
 async def _round_trip_ms(url: str) -> float:

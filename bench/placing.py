@@ -10,19 +10,13 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import orjson
 
-from app.kernel.clock import SystemClock
-from app.kernel.db import Reads
-from app.kernel.work import CommandArguments, Work
-from app.orders.commands import place
-from app.orders.requests import LineRequest, OrderRequest
+from bench import sent
 from bench.figures import Figure, spread
 from bench.stage import PGBENCH, SKU_ID, SKUS, Stage, cpu_seconds
-from tests.builders import STAFF
 
 CLIENTS = 32
 ROUNDS = 3
@@ -127,38 +121,16 @@ async def _script(stage: Stage) -> Path:
     return script
 
 
-class _Capturing(Work):
-    """Work that keeps what would be sent."""
-
-    async def call(self, function: str, *arguments: object) -> dict[str, Any]:
-        self.sent = arguments
-        return {}
-
-
-async def sent_by_placing(stage: Stage, skus: Sequence[str]) -> tuple[object, ...]:
-    """What placing an order of one unit of each SKU sends to orders_place, after the key's five arguments."""
-    clock = SystemClock()
-    work = _Capturing(
-        principal=STAFF,
-        now=clock.now(),
-        reads=Reads(stage.database, STAFF, clock),
-        arguments=CommandArguments("k"),
-        sha256=b"",
-    )
-    await place(work, order=OrderRequest(channel="WEB", lines=[LineRequest(sku=sku, quantity=1) for sku in skus]))
-    return work.sent
-
-
 async def _captured(stage: Stage) -> list[str]:
     """What placing sends for an order of three lines, as SQL literals."""
     numbers = [10_000, 10_001, 10_002]
-    sent = await sent_by_placing(stage, [f"SKU-{number}" for number in numbers])
+    call = await sent.by_placing(stage, [f"SKU-{number}" for number in numbers])
     stays = await stage.database.call(
         "SELECT array_agg(id::text) FROM (SELECT id FROM channel UNION SELECT id FROM location)"
     )
     spelling = _Spelling(numbers, frozenset(stays))
     key = ["'client:bench'", "'bench-:o'", "'\\x00'::bytea", "now()", "now() + interval '30 days'"]
-    return key + [spelling.literal(each) for each in sent]
+    return key + [spelling.literal(each) for each in call.arguments]
 
 
 class _Spelling:
