@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from app.kernel.clock import SystemClock
 from app.kernel.db import Reads
@@ -26,6 +27,12 @@ class Sent:
     arguments: tuple[object, ...]
 
     @property
+    def subject(self) -> UUID:
+        """The id of the order or reservation that it makes."""
+        first = self.arguments[0]
+        return UUID(str(first["id"] if isinstance(first, dict) else first))
+
+    @property
     def sql(self) -> str:
         places = range(1, KEY_ARGUMENTS + len(self.arguments) + 1)
         return f"SELECT {self.function}({', '.join(f'${place}' for place in places)})"
@@ -42,10 +49,10 @@ class _Capturing(Work):
         return {}
 
 
-async def by_placing(stage: Stage, skus: Sequence[str]) -> Sent:
+async def by_placing(stage: Stage, skus: Sequence[str], *, customer: str | None = None) -> Sent:
     """An order of one unit of each SKU."""
     lines = [LineRequest(sku=sku, quantity=1) for sku in skus]
-    return await _sent(stage, place, order=OrderRequest(channel="WEB", lines=lines))
+    return await _sent(stage, place, order=OrderRequest(channel="WEB", lines=lines, customer=customer))
 
 
 async def by_reserving(stage: Stage, skus: Sequence[str]) -> Sent:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,7 @@ class Stage:
     url: str
     key: str
     api_pid: int
+    nudge: Callable[[], None]
 
     async def drained(self) -> None:
         """Wait until every event has its position: what a measurement leaves behind is not the next one's work."""
@@ -86,7 +87,7 @@ async def stage() -> AsyncIterator[Stage]:
             worker = _start(stores, Path(folder), "worker", OTHER_CORE, port)
             try:
                 await _answers(port)
-                yield Stage(stores, database, runner, f"http://127.0.0.1:{port}", key, api.pid)
+                yield Stage(stores, database, runner, f"http://127.0.0.1:{port}", key, api.pid, nudger.nudge)
             finally:
                 await nudger.close()
                 await database.close()
