@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sized
 
 from app.kernel.telemetry import Telemetry
@@ -17,6 +18,11 @@ def of_hub(telemetry: Telemetry, hub: Hub, streams: Sized) -> None:
     gauge("hub_mailboxes", "Subscriptions being served, and this process's own look-out.", lambda: hub.mailboxes)
     gauge("hub_healthy", "1 while events reach this process, by push or by polling.", lambda: hub.healthy)
     gauge("hub_pushing", "1 while Redis brings events, 0 while PostgreSQL is polled.", lambda: source.pushing)
+    gauge(
+        "hub_leaderless_seconds",
+        "Since a relay that leads was last heard, by way of Redis; +Inf before the first.",
+        lambda: hub.source.leaderless_seconds if hub.started.is_set() else math.inf,
+    )
     gauge("hub_mailbox_events", "Events that wait in all mailboxes together.", lambda: hub.depth)
     gauge("hub_pulling", "Subscriptions that read the log because they were too slow.", lambda: stats.pulling)
     gauge(

@@ -27,7 +27,7 @@ class Worker:
         self._telemetry.watch_database(self._database)
         self._relay = Relay(settings.database_url, settings.redis_url, self._clock)
         figures.of_relay(self._telemetry, self._relay.stats)
-        self._health = Health(self._database, self._telemetry)
+        self._health = Health(self._database, self._telemetry, checks={"relay": self._why_not_relaying})
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -39,3 +39,6 @@ class Worker:
         finally:
             await self._database.close()
             await self._telemetry.close()
+
+    def _why_not_relaying(self) -> str | None:
+        return None if self._relay.stats.in_place else "it neither positions events nor waits for the relay that does"

@@ -57,8 +57,13 @@ _ASSIGN = """
 
 @dataclass
 class RelayStats:
-    """What the operator watches. `oldest_seconds`: age of the oldest committed event without a position."""
+    """What the operator watches.
 
+    in_place        it does its work, or waits for the one that leads to fall
+    oldest_seconds  age of the oldest committed event without a position
+    """
+
+    in_place: bool = False
     leading: bool = False
     elections: int = 0
     pos: int = 0
@@ -91,6 +96,7 @@ class Relay:
         self._shard = shard
         self._watched = watched
         self._nudged = asyncio.Event()
+        self._ailing = False  # since its last batch or look it has failed, which has been told
         self._log = structlog.get_logger(__name__).bind(shard=shard)
 
     async def run(self) -> None:
@@ -104,20 +110,19 @@ class Relay:
             try:
                 async with self._session() as session:
                     while not await session.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCK, self._shard):
+                        self.stats.in_place = True
                         give_way()
                         await asyncio.sleep(_STANDBY_SECONDS)
                     self.stats.leading = True
                     self.stats.elections += 1
-                    self._log.info("relay leads")
+                    if not self._ailing:
+                        self._log.info("relay leads")
                     await self._lead(session)
             except Exception as error:
-                if not is_outage(error):
-                    self._log.exception("relay stumbled; it goes on")
-                elif self.stats.leading:
-                    self._log.warning("relay lost PostgreSQL", error=repr(error))
+                self._tell_of(error)
                 self.stats.outages += 1
             finally:
-                self.stats.leading = False
+                self.stats.leading = self.stats.in_place = False
             give_way()
             await asyncio.sleep(_STANDBY_SECONDS)
 
@@ -196,7 +201,23 @@ class Relay:
         self.stats.positioned += len(rows)
         return rows[-1]["pos"], epoch
 
+    def _tell_of(self, error: Exception) -> None:
+        """Once, however often it is met before the next success."""
+        if self._ailing:
+            return
+        if not is_outage(error):
+            self._log.error("relay stumbled; it goes on", exc_info=error)
+        elif self.stats.leading:
+            self._log.warning("relay lost PostgreSQL", error=repr(error))
+        else:
+            return
+        self._ailing = True
+
     def _tell(self, pos: int, oldest_seconds: float) -> None:
+        if self._ailing:
+            self._ailing = False
+            self._log.info("relay leads again")
+        self.stats.in_place = True
         self.stats.pos = pos
         self.stats.oldest_seconds = max(0.0, oldest_seconds)
         if self._watched is not None:

@@ -11,7 +11,9 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+import structlog
 
+from app.live.relay import Relay
 from tests.live.scene import Scene, eventually, things
 
 RELAY = """
@@ -83,6 +85,7 @@ async def race_writers_and_leaders(scene: Scene, seconds: float, kills: int) -> 
     writers = [asyncio.create_task(write_at_random(scene, all_things, until, random.Random(n))) for n in range(24)]
     for _ in range(kills):
         await asyncio.sleep(seconds / (kills + 1))
+        await eventually(lambda: any(running.relay.stats.leading for running in relays))  # and has counted it
         await scene.pool.execute("SELECT pg_terminate_backend($1)", await until_led(scene))
     committed = sum(await asyncio.gather(*writers))
     head = await scene.settled()
@@ -184,3 +187,37 @@ async def test_the_oldest_waiting_event_is_told(scene: Scene) -> None:
 
     await eventually(lambda: told and told[-1] == 0.0)
     assert max(told) >= 0.3
+
+
+async def test_what_keeps_it_from_its_work_is_told_once_and_so_is_the_end_of_it(scene: Scene) -> None:
+    with structlog.testing.capture_logs() as logged:
+        relay = Relay(scene.dsn, scene.redis_url, scene.clock)
+        running = asyncio.create_task(relay.run())
+        await eventually(lambda: relay.stats.in_place)
+        await scene.pool.execute("ALTER TABLE event_log RENAME COLUMN topics TO gone")
+        await scene.pool.execute(
+            "INSERT INTO event_log (aggregate, subject, version, type, gone, payload, actor, occurred_at)"
+            " VALUES ('order', gen_random_uuid(), 1, 'ThingChanged', '{}', '{}', 'system:test', now())"
+        )
+        await eventually(lambda: relay.stats.outages > 3)
+        was_in_place = relay.stats.in_place
+        await scene.pool.execute("ALTER TABLE event_log RENAME COLUMN gone TO topics")
+        await eventually(lambda: relay.stats.in_place and relay.stats.positioned == 1)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    told = [line["event"] for line in logged if line["event"].startswith("relay")]
+    assert told == ["relay leads", "relay stumbled; it goes on", "relay leads again"]
+    assert not was_in_place
+
+
+async def test_one_that_waits_for_the_leader_to_fall_is_in_its_place(scene: Scene) -> None:
+    relays = [Relay(scene.dsn, scene.redis_url, scene.clock) for _ in range(2)]
+    running = [asyncio.create_task(relay.run()) for relay in relays]
+
+    await eventually(lambda: all(relay.stats.in_place for relay in relays))
+
+    assert sorted(relay.stats.leading for relay in relays) == [False, True]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)

@@ -10,6 +10,7 @@ from app.health import Health
 from app.kernel import migrate
 from app.kernel.db import Database
 from app.kernel.telemetry import Telemetry
+from app.worker import Worker
 from tests import running
 from tests.builders import Shop
 from tests.running import Api
@@ -107,3 +108,19 @@ async def test_a_worker_answers_on_a_port_of_its_own(database_url: str, redis_ur
     assert statuses == [200, 200, 200, 404]
     assert none is None
     await database.close()
+
+
+async def test_a_worker_whose_relay_does_not_run_is_not_ready(database_url: str, redis_url: str) -> None:
+    worker = Worker(running.settings(database_url, redis_url))
+    await worker._database.open()
+    before = await worker._health.reasons()
+    await worker._database.close()
+    task = asyncio.create_task(worker.run())
+    async with asyncio.timeout(10):
+        while not worker._relay.stats.in_place:
+            await asyncio.sleep(0.01)
+
+    assert "relay" in before
+    assert await worker._health.reasons() == {}
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
