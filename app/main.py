@@ -19,8 +19,9 @@ from app.kernel.settings import Settings
 from app.wiring import Services
 
 # What our own clients send: beside the package in a checkout and an image, inside it in a wheel.
-_BESIDE = Path(__file__).parents[1] / "graphql"
-OPERATIONS = (_BESIDE if _BESIDE.is_dir() else Path(__file__).parent / "graphql") / "operations"
+# (Beside an installed package lies the library of that name.)
+_BESIDE = Path(__file__).parents[1] / "graphql" / "operations"
+OPERATIONS = _BESIDE if _BESIDE.is_dir() else Path(__file__).parent / "graphql" / "operations"
 
 
 def create_app(settings: Settings) -> Starlette:

@@ -59,6 +59,21 @@ def test_what_the_dockerfile_copies_is_there_and_not_ignored():
         assert source.split("/")[0] in allowed, source
 
 
+def test_the_image_brings_what_the_application_reads_beside_itself():
+    """Migrations, and the operations of our own clients, which it knows by their ids."""
+    copied = re.findall(r"^COPY (?!--from)(\S+) ", DOCKERFILE, re.MULTILINE)
+
+    assert {"app", "migrations", "graphql"} <= set(copied)
+
+
+def test_each_long_running_part_is_asked_for_its_health(compose):
+    assert "healthcheck" not in compose["services"]["api"]  # the image's own
+    check = compose["services"]["worker"]["healthcheck"]["test"]
+    port = compose["services"]["worker"]["environment"]["ORDERWIRE_WORKER_PORT"]
+
+    assert f"127.0.0.1:{port}/livez" in " ".join(check)
+
+
 def test_variables_are_settings(compose):
     known = {f"{PREFIX}{name.upper()}{end}" for name in Settings.model_fields for end in ("", "_FILE")}
     named = set(re.findall(r"ORDERWIRE_[A-Z_]+", DOCKERFILE))

@@ -1,4 +1,4 @@
-"""An installed Orderwire has everything it needs: migrations and SQL inside the package."""
+"""An installed Orderwire has everything it needs: migrations, SQL and our clients' operations inside the package."""
 
 import subprocess
 import sys
@@ -15,7 +15,11 @@ def test_the_wheel_can_migrate_and_speak(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
 
-    program = "from app.kernel import functions, migrate; print(functions.migrations_folder(), migrate.head())"
+    (tmp_path / "site" / "graphql").mkdir()  # where graphql-core lies beside an installed package
+    program = (
+        "from app.kernel import functions, migrate; from app import main;"
+        " print(functions.migrations_folder(), migrate.head(), len(list(main.OPERATIONS.glob('*/*.graphql'))))"
+    )
     told = subprocess.run(
         [sys.executable, "-P", "-c", program],
         cwd=tmp_path,
@@ -25,7 +29,8 @@ def test_the_wheel_can_migrate_and_speak(tmp_path):
         check=True,
     )
 
-    folder, head = told.stdout.split()
+    folder, head, operations = told.stdout.split()
+    assert int(operations) == len(list((ROOT / "graphql" / "operations").glob("*/*.graphql"))) > 0
     assert folder == str(tmp_path / "site" / "app" / "migrations")
     assert head == max(file.name[:4] for file in (ROOT / "migrations" / "versions").glob("0*.py"))
     installed = {file.relative_to(tmp_path / "site") for file in (tmp_path / "site" / "app").rglob("*.sql")}
