@@ -1,4 +1,4 @@
-"""docs/states and docs/events, written from the code: `make schema` runs this."""
+"""docs/states, docs/events and docs/metrics.md, written from the code: `make schema` runs this."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,7 +8,14 @@ from inspect import cleandoc
 from pathlib import Path
 from types import ModuleType
 
+from prometheus_client.core import Metric
+from pydantic import SecretStr
+
 from app.kernel.events import EventType
+from app.kernel.settings import Settings
+from app.kernel.telemetry import Telemetry
+from app.wiring import Services
+from app.worker import Worker
 
 DOCS = Path(__file__).parents[1] / "docs"
 AREAS = ("orders", "inventory", "catalog", "customers", "network", "auth")
@@ -27,7 +34,7 @@ def pages() -> dict[Path, str]:
     found = {Path("states") / f"{name}.md": _machine(name, *where) for name, where in MACHINES.items()}
     for area in AREAS:
         found[Path("events") / f"{area}.md"] = _events(area)
-    return found
+    return {**found, Path("metrics.md"): _metrics()}
 
 
 def event_types() -> dict[str, EventType]:
@@ -83,6 +90,7 @@ def _derived(module: ModuleType, states: type[StrEnum]) -> Iterator[type[StrEnum
 
 def _events(area: str) -> str:
     lines = [f"# Events: {area}", "", _origin(f"app/{area}/events.py"), ""]
+    lines += ["A `?` marks what may be missing.", ""]
     lines += ["| type | what happened | aggregate | heard under | fields |", "|---|---|---|---|---|"]
     for type_ in _types(area):
         words = (type_.name, type_.says, type_.aggregate, _code(type_.topics), _code(type_.payload))
@@ -110,13 +118,47 @@ def _code(words: Iterable[str]) -> str:
     return ", ".join(f"`{word}`" for word in words)
 
 
+def figures() -> dict[str, Metric]:
+    """Every figure of an API process and a worker, by the name that is shown at /metrics."""
+    return {_shown(figure): figure for _, telemetry in _processes() for figure in telemetry.registry.collect()}
+
+
+def _metrics() -> str:
+    shown: dict[str, list[str]] = {}
+    lines = ["# Metrics", "", _origin("app/figures.py and app/kernel/telemetry.py"), ""]
+    lines += [
+        "At `/metrics`: the API's on its own port, a worker's on `ORDERWIRE_WORKER_PORT`. Both show `process_…` as"
+    ]
+    lines += ["well: memory, CPU seconds, open files.", "", "| metric | of | labels | meaning |", "|---|---|---|---|"]
+    for name, telemetry in _processes():
+        for figure in telemetry.registry.collect():
+            row = f"{', '.join(telemetry.labels(figure))} | {figure.documentation} |"
+            shown.setdefault(f"| `{_shown(figure)}` | {{of}} | {row}", []).append(name)
+    for text in sorted(shown):
+        if text.startswith("| `orderwire_"):
+            lines.append(text.format(of=" and ".join(shown[text])))
+    return "\n".join([*lines, ""])
+
+
+def _shown(figure: Metric) -> str:
+    return f"{figure.name}_total" if figure.type == "counter" else figure.name
+
+
+def _processes() -> Iterator[tuple[str, Telemetry]]:
+    """What the processes would show; nothing is connected."""
+    nowhere = {"database_url": "postgresql://nobody@localhost/none", "redis_url": "redis://localhost"}
+    settings = Settings(**nowhere, secret_key=SecretStr("none"))
+    yield "API", Services(settings).telemetry
+    yield "worker", Worker(settings).telemetry
+
+
 def _types(area: str) -> tuple[EventType, ...]:
     types: tuple[EventType, ...] = import_module(f"app.{area}.events").TYPES
     return types
 
 
 def _origin(file: str) -> str:
-    return f"<!-- Written by `make schema` from {file}. A `?` marks what may be missing. -->"
+    return f"<!-- Written by `make schema` from {file}. -->"
 
 
 def _about(states: type[StrEnum]) -> list[str]:

@@ -23,11 +23,11 @@ class Worker:
         self._settings = settings
         self._clock = SystemClock()
         self._database = Database(settings.database_url, read_pool=2, call_pool=2, session=settings.session_limits)
-        self._telemetry = Telemetry()
-        self._telemetry.watch_database(self._database)
+        self.telemetry = Telemetry()
+        self.telemetry.watch_database(self._database)
         self._relay = Relay(settings.database_url, settings.redis_url, self._clock)
-        figures.of_relay(self._telemetry, self._relay.stats)
-        self._health = Health(self._database, self._telemetry, checks={"relay": self._why_not_relaying})
+        figures.of_relay(self.telemetry, self._relay.stats)
+        self._health = Health(self._database, self.telemetry, checks={"relay": self._why_not_relaying})
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -35,10 +35,10 @@ class Worker:
         try:
             async with self._health.served(self._settings), asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._relay.run())
-                tasks.create_task(run_timers(self._database, self._clock, self._settings, self._telemetry))
+                tasks.create_task(run_timers(self._database, self._clock, self._settings, self.telemetry))
         finally:
             await self._database.close()
-            await self._telemetry.close()
+            await self.telemetry.close()
 
     def _why_not_relaying(self) -> str | None:
         return None if self._relay.stats.in_place else "it neither positions events nor waits for the relay that does"

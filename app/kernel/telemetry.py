@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -86,6 +86,9 @@ class Figures(Collector):
     ) -> None:
         self._read.setdefault(name, (kind, says, []))[2].append((labels, read))
 
+    def labels(self, name: str) -> list[str]:
+        return list(self._read[name][2][0][0]) if name in self._read else []
+
     def collect(self) -> Iterable[Metric]:
         for name, (kind, says, reads) in self._read.items():
             family = kind(name, says, labels=list(reads[0][0]))
@@ -100,6 +103,7 @@ class Telemetry:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._figures = Figures()
+        self._labels: dict[str, tuple[str, ...]] = {}
         self.registry.register(self._figures)
         ProcessCollector(registry=self.registry)
         self._requests = self._counter("http_requests", "Requests answered.", "type", "status")
@@ -136,10 +140,16 @@ class Telemetry:
 
             self.tracing = Tracing()
 
+    def labels(self, figure: Metric) -> Sequence[str]:
+        """The names of a figure's labels."""
+        return self._labels.get(figure.name, ()) or self._figures.labels(figure.name)
+
     def _counter(self, name: str, says: str, *labels: str) -> Counter:
+        self._labels[f"orderwire_{name}"] = labels
         return Counter(f"orderwire_{name}", says, labels, registry=self.registry)
 
     def _histogram(self, name: str, says: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        self._labels[f"orderwire_{name}"] = labels
         return Histogram(f"orderwire_{name}", says, labels, buckets=buckets, registry=self.registry)
 
     def gauge(self, name: str, says: str, read: Read, **labels: str) -> None:

@@ -1,5 +1,6 @@
-"""docs/states and docs/events say what the code says."""
+"""docs/states, docs/events and docs/metrics.md say what the code says."""
 
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -16,13 +17,21 @@ def test_the_pages_are_up_to_date():
     """After a change of states or events: `make schema`."""
     written = {path.relative_to(ROOT / "docs") for folder in ("states", "events") for path in _pages(folder)}
 
-    assert written == set(reference.pages())
+    assert written | {Path("metrics.md")} == set(reference.pages())
     for path, text in reference.pages().items():
         assert (ROOT / "docs" / path).read_text() == text, f"docs/{path} is old: run make schema"
 
 
 def _pages(folder: str) -> list[Path]:
     return list((ROOT / "docs" / folder).iterdir())
+
+
+def test_alerts_are_about_figures_that_there_are():
+    page = (ROOT / "docs" / "operating.md").read_text()
+    told = set(re.findall(r"(?:orderwire|process)_\w+", page.split("## Alerts")[1].split("\n## ")[0]))
+
+    assert len(told) > 8
+    assert {re.sub("_(bucket|count|sum)$", "", name) for name in told} <= set(reference.figures())
 
 
 def test_every_machine_has_a_page():
