@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sized
 
+from app.gql.faults import Met
 from app.kernel.telemetry import Telemetry
 from app.live.hub import Hub
 from app.live.relay import RelayStats
@@ -14,6 +15,7 @@ def of_hub(telemetry: Telemetry, hub: Hub, streams: Sized) -> None:
     """The hub of this process, and the sockets and event streams its clients have open."""
     stats, source = hub.stats, hub.source.stats
     gauge, total = telemetry.gauge, telemetry.total
+    total("faults", "Errors of ours that clients were told of with a reference, which the log has.", lambda: Met.faults)
     gauge("streams_open", "WebSockets and event streams open.", lambda: len(streams))
     gauge("hub_mailboxes", "Subscriptions being served, and this process's own look-out.", lambda: hub.mailboxes)
     gauge("hub_healthy", "1 while events reach this process, by push or by polling.", lambda: hub.healthy)

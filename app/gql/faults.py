@@ -57,14 +57,22 @@ def present(error: GraphQLError, reference: str) -> dict[str, Any]:
         return formatted(error, None, "BAD_USER_INPUT")
     if isinstance(cause, GraphQLError) and "code" in (cause.extensions or {}):
         return formatted(error)
+    Met.faults += 1
     log.error("fault", reference=reference, path=".".join(map(str, error.path)), field=_field(error), exc_info=cause)
     shown = formatted(error, _MASKED, "INTERNAL")
     shown["extensions"]["reference"] = reference
     return shown
 
 
+class Met:
+    """Faults that this process has met, for its figures."""
+
+    faults = 0
+
+
 def masked(reference: str, problem: BaseException, event: str = "fault") -> dict[str, Any]:
     """A fault outside any field, logged and masked."""
+    Met.faults += 1
     log.error(event, reference=reference, exc_info=problem)
     return {"message": _MASKED, "extensions": {"code": "INTERNAL", "reference": reference}}
 

@@ -19,6 +19,13 @@ ADVISORY_LOCK = 0x6F77_6D69  # "owmi": one number for everyone who migrates an O
 SERVER_VERSION_MIN = 150000
 LOCK_TIMEOUT = "3s"  # a table lock that is not to be had must not queue every other query behind it
 WAIT_SECONDS_MAX = 600.0
+# What a migration may meet that is not of its making, by SQLSTATE. Each leaves the revision before it in place.
+_MET = {
+    "42501": "The database user may not change the schema: let it own the database's tables, then migrate again.",
+    "53100": "The database's disk is full: make room, then migrate again.",
+    "55P03": f"A table stayed locked for {LOCK_TIMEOUT}, and waiting longer would have queued everybody behind the "
+    "migration: run `orderwire migrate` again, at a quieter time or once long transactions have ended.",
+}
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ async def migrate(database_url: str) -> Revision:
     """Run the pending migrations, one process at a time; a few milliseconds when there are none.
 
     Returns where the database stood before.
-    Raises OperatorProblem when it is not reachable, too old, or locked by another process for ten minutes.
+    Raises OperatorProblem when it is not reachable, too old, full, closed to us or locked; then run it again.
     """
     connection = await connect(database_url)
     try:
@@ -122,6 +129,7 @@ async def _upgrade(database_url: str) -> None:
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import make_url
+    from sqlalchemy.exc import DBAPIError
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
 
@@ -137,5 +145,10 @@ async def _upgrade(database_url: str) -> None:
         async with engine.connect() as connection:
             await connection.run_sync(upgrade)
             await connection.commit()
+    except DBAPIError as failed:
+        sentence = _MET.get(getattr(failed.orig, "sqlstate", None) or "")
+        if sentence is None:
+            raise
+        raise OperatorProblem(sentence) from None
     finally:
         await engine.dispose()

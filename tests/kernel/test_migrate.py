@@ -143,3 +143,18 @@ async def test_orders_that_wait_already_get_their_claims(database_url):
     assert (await shop.one("SELECT units FROM backorder_claim")).units == 3
     assert await shop.violations() == {}
     await database.close()
+
+
+async def test_a_table_that_others_hold_ends_the_migration_in_one_sentence(database_url, monkeypatch):
+    await walk(database_url, ("downgrade", "0001"))
+    other = await asyncpg.connect(database_url)
+    async with other.transaction():
+        await other.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+
+        with pytest.raises(OperatorProblem, match=r"A table stayed locked for 3s.*run `orderwire migrate` again"):
+            await migrate(database_url)
+        assert (await revision(database_url)).current == "0001"
+
+    await other.close()
+    await migrate(database_url)
+    assert not (await revision(database_url)).pending

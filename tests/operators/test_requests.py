@@ -10,6 +10,7 @@ import pytest
 import websockets
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.gql.faults import Met
 from tests import running
 from tests.builders import Shop
 from tests.operators.conftest import Lines
@@ -87,6 +88,7 @@ async def test_an_odd_request_id_is_replaced(api: Api, given: str) -> None:
 
 async def test_a_fault_is_found_by_the_reference_that_its_client_was_given(api: Api, shop: Shop, lines: Lines) -> None:
     await shop.execute("ALTER TABLE sku RENAME COLUMN name TO title")
+    before = Met.faults
 
     answer = await api.send('{ sku(code: "MUG") { name } }', key=await api.key())
 
@@ -94,6 +96,7 @@ async def test_a_fault_is_found_by_the_reference_that_its_client_was_given(api: 
     (fault,) = lines.of("fault")
     assert error["extensions"]["reference"] == fault["request_id"] == answer.headers["x-request-id"]
     assert "UndefinedColumn" in fault["exception"]
+    assert f"orderwire_faults_total {before + 1:.1f}" in (await api.http.get("/metrics")).text
 
 
 async def test_a_client_that_goes_away_is_told_apart_from_a_fault(api: Api, lines: Lines) -> None:
