@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,12 +96,23 @@ class Desk:
         )
         return not row.open and self.services.hub.head().pos >= row.pos
 
-    async def send(self, document: Document) -> Answers:
-        """All requests of the operation, one after the other."""
+    async def send(self, document: Document, requests: Sequence[Variables] | None = None) -> Answers:
+        """Requests of the operation, all that there are if none are given, one after the other."""
         answers = Answers()
-        for variables in await self.requests.of(document):
+        for variables in await self.requests.of(document) if requests is None else requests:
             await self._send(document, variables, answers)
         return answers
+
+    async def contents(self) -> dict[str, int]:
+        """Every table's content, as a sum that changes with it."""
+        shop = self.requests.shop
+        tables = [
+            row.tablename for row in await shop.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        ]
+        return {
+            table: (await shop.one(f"SELECT coalesce(sum(hashtext(t::text)), 0) AS n FROM {table} AS t")).n
+            for table in tables
+        }
 
     async def credential(self, sender: str) -> str:
         """A key, or a customer's token as the portal's server fetches it."""

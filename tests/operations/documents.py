@@ -84,6 +84,9 @@ class Document:
         (operation,) = [each for each in self.ast.definitions if isinstance(each, OperationDefinitionNode)]
         return operation
 
+    def takes(self, variable: str) -> bool:
+        return variable in {each.variable.name.value for each in self.operation.variable_definitions or ()}
+
     @property
     def fragments(self) -> dict[str, FragmentDefinitionNode]:
         named = [each for each in self.ast.definitions if isinstance(each, FragmentDefinitionNode)]

@@ -51,8 +51,7 @@ class Requests:
 
     @staticmethod
     def fresh_key(document: Document) -> Variables:
-        declared = {each.variable.name.value for each in document.operation.variable_definitions or ()}
-        return {"idempotencyKey": str(uuid4())} if "idempotencyKey" in declared else {}
+        return {"idempotencyKey": str(uuid4())} if document.takes("idempotencyKey") else {}
 
     async def ids(self, type_: str, sql: str) -> list[str]:
         return [global_id(type_, row.id) for row in await self.shop.rows(sql)]
