@@ -29,6 +29,8 @@ from app.sourcing import promise
 from app.sourcing.promise import Facts
 from app.sourcing.rules import Destination
 
+# As many as one statement writes within its time.
+LINES_WITH_PARTS_MAX = 20_000
 MONEY_MAX = 2**63 - 1
 # Whoever took the order reads another clock.
 CLOCKS_APART = timedelta(minutes=5)
@@ -199,6 +201,11 @@ def _explode(request: OrderRequest, facts: Facts, currency: str, new_id: Callabl
         lines.append(line)
         if line.kind == LineKind.BUNDLE:
             lines.extend(_components(line, facts, len(lines), new_id))
+            if len(lines) > LINES_WITH_PARTS_MAX:
+                raise ValidationRefused(
+                    f"With the parts of its bundles the order has more than {LINES_WITH_PARTS_MAX:,} lines: split it.",
+                    path=["input", "lines"],
+                )
     units: dict[str, int] = {}
     for line in lines:
         code = line.sku["code"]

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+import app.catalog.commands as catalog
 import app.customers.commands as customers
 from app.inventory.refusals import InsufficientStock, ReservationClosed
 from app.kernel.errors import Forbidden, IdempotencyKeyReused, NotFound, Refusal, ValidationRefused
@@ -153,6 +154,17 @@ async def test_a_bundle_takes_its_components_from_stock(shop: Shop) -> None:
         ("COMPONENT", "WRAPPING", 2, 2, 0),
     ]
     assert (await shop.level("SPOON")).allocated == 4
+
+
+async def test_bundles_explode_to_a_limit(shop: Shop) -> None:
+    await shop.run(
+        catalog.upsert_skus, skus=[{"code": f"P{n}", "name": "part", "backorder_limit": 9} for n in range(100)]
+    )
+    await shop.sku("SET", components=[{"sku": f"P{n}", "units": 1} for n in range(100)])
+
+    with pytest.raises(ValidationRefused, match="more than 20,000 lines"):
+        await shop.place_lines(*(LineRequest(sku="SET", quantity=1) for _ in range(200)))
+    await shop.place_lines(*(LineRequest(sku="SET", quantity=1) for _ in range(9)))
 
 
 async def test_stock_of_a_consignor_is_sold_after_our_own(shop: Shop) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -13,6 +14,8 @@ from app.jobs import allocate_backorders
 from app.kernel.errors import NotFound, Refusal, ValidationRefused
 from app.kernel.telemetry import Telemetry
 from app.live.cursor import CursorRefused
+from app.orders import commands as orders
+from app.orders.states import HoldReason
 from tests.builders import Shop
 from tests.inventory.watching import Stage, Watcher, staged
 
@@ -142,6 +145,19 @@ async def test_what_comes_for_those_who_wait_is_no_news_to_others(shop: Shop, st
 
         await shop.stock("PAN", 2)
         await told(watcher, stage, 2)
+
+
+async def test_what_was_kept_for_an_order_is_free_while_it_is_held(shop: Shop, stage: Stage) -> None:
+    await shop.sku("PAN", backorder_limit=20)
+    order_id = await shop.place({"PAN": 6})
+    async with stage.watching(WATCH, lines=lines(PAN=5)) as watcher:
+        await told(watcher, stage, 0)
+        await shop.stock("PAN", 6)
+        await quiet(watcher, stage)
+        held = await shop.run(orders.hold, order_id=order_id, reason=HoldReason.FRAUD)
+        await told(watcher, stage, 5)
+        await shop.run(orders.hold_release, order_id=order_id, hold_id=UUID(held["holdId"]))
+        await told(watcher, stage, 0)
 
 
 async def test_it_goes_on_from_a_cursor(shop: Shop, stage: Stage) -> None:
