@@ -149,8 +149,7 @@ def shown(what: str) -> Iterator[Moved]:
 
 
 def _print(summary: Summary) -> None:
-    title = f"{summary.kind} from {summary.file}" + (" (dry run: nothing was changed)" if summary.dry_run else "")
-    table = Table(title=title, title_justify="left")
+    table = Table()
     for heading in ("what", "outcome", "count", "rows", "units"):
         table.add_column(heading, justify="left" if heading in ("what", "outcome") else "right")
     for kind, by_outcome in summary.counts.items():
@@ -159,6 +158,8 @@ def _print(summary: Summary) -> None:
                 tally = by_outcome[outcome]
                 table.add_row(kind, outcome, f"{tally.things:,}", f"{tally.rows:,}", f"{tally.units:,}")
     console = Console()
+    title = f"{summary.kind} from {summary.file}" + (" (dry run: nothing was changed)" if summary.dry_run else "")
+    console.print(title, markup=False, soft_wrap=True)
     console.print(table)
     console.print(f"{summary.rows:,} rows in {summary.seconds:,.1f} s: {summary.rows_per_second:,.0f} rows/s.")
     for reason, rows in sorted(summary.reasons.items(), key=lambda pair: -pair[1])[:10]:

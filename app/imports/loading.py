@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.imports.files import File
@@ -13,7 +13,8 @@ from app.kernel.clock import SystemClock
 from app.kernel.db import Database, Reads
 from app.kernel.errors import Refusal
 from app.kernel.principal import Principal, system
-from app.kernel.work import CommandArguments, CommandFunction, Result, Runner
+from app.kernel.work import CommandArguments, CommandFunction, Result, Runner, Work, scope_of
+from app.kernel.work import command as declared
 
 BATCH = 250
 REASONS_SHOWN = 3
@@ -36,8 +37,9 @@ IMPORTER = system(
 
 @dataclass(kw_only=True)
 class Load:
-    """stop  set when somebody wants an end: what has begun is finished, nothing more is begun
-    moved  called after every step
+    """stop     set when somebody wants an end: what has begun is finished, nothing more is begun
+    moved    called after every step
+    assumed  commands that a dry run does before each that it tries, because the import itself would have done them
     """
 
     file: File
@@ -48,6 +50,7 @@ class Load:
     dry_run: bool = False
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     moved: Callable[[], None] = lambda: None
+    assumed: list[tuple[CommandFunction, Mapping[str, object]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.clock = SystemClock()
@@ -58,7 +61,14 @@ class Load:
         """Run a command, or only try it in a dry run."""
         if not self.dry_run:
             return await self.runner.run(self.principal, command, CommandArguments(key), **given)
-        async with self.runner.rehearse(self.principal, command, CommandArguments(None), **given) as (result, _):
+
+        @declared(scope_of(command))
+        async def tried(work: Work, **given: object) -> Result:
+            for earlier, its in self.assumed:
+                await earlier(work, **its)
+            return await command(work, **given)
+
+        async with self.runner.rehearse(self.principal, tried, CommandArguments(None), **given) as (result, _):
             return result
 
     def count(self, item: Item, outcome: Outcome) -> None:

@@ -141,14 +141,14 @@ async def _load(load: Load, options: Options, channel: str | None, entries: Iter
 async def _channel(load: Load, options: Options) -> str | None:
     """The channel to load to; that of the Online Retail set is created where it is missing.  Raises OperatorProblem."""
     code = options.channel
-    if options.format is Format.ONLINE_RETAIL and options.kind in (Kind.SKUS, Kind.LOCATIONS):
+    if options.format is Format.ONLINE_RETAIL:
         code = code or online_retail.CHANNEL["code"]
-        await upserts.open_channel(load, {**online_retail.CHANNEL, "code": code})
-    elif options.format is Format.ONLINE_RETAIL:
-        code = code or online_retail.CHANNEL["code"]
+        if options.kind in (Kind.SKUS, Kind.LOCATIONS):
+            await upserts.open_channel(load, {**online_retail.CHANNEL, "code": code})
+            return code
     if options.format is Format.SHOPIFY_CSV and code is None:
         raise OperatorProblem(CHANNEL_WANTED)
-    if code is not None and not load.dry_run and not await channels_by_code(load.reads, [code]):
+    if code is not None and not await channels_by_code(load.reads, [code]):
         hint = " Import the locations first, which creates it." if options.format is Format.ONLINE_RETAIL else ""
         raise OperatorProblem(f"There is no channel {code!r} (codes are case-sensitive).{hint}")
     return code

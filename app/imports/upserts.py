@@ -52,8 +52,10 @@ def _given(item: Item) -> Mapping[str, Any]:
 
 async def open_channel(load: Load, channel: Mapping[str, Any]) -> None:
     """Create a channel where there is none of that code; one that is there stays as it is."""
-    if not await channels_by_code(load.reads, [channel["code"]]):
-        await load.run(network.upsert_channel, None, channel=channel)
+    if await channels_by_code(load.reads, [channel["code"]]):
+        return
+    await load.run(network.upsert_channel, None, channel=channel)
+    load.assumed.append((network.upsert_channel, {"channel": channel}))
 
 
 async def assign(load: Load, channel: str, codes: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from app.imports.items import Outcome
 from app.imports.summary import ADJUSTMENTS
+from app.kernel.operator import OperatorProblem
 from tests.imports import oracle
 from tests.imports.conftest import Desk, counted
 
@@ -101,6 +102,20 @@ async def test_the_first_2000_invoices_arrive_as_they_stand_in_the_file(desk, wh
         assert set(counted(await desk.load(kind, path, FORMAT))) == {outcome}
     assert counted(await desk.load("locations", cities, FORMAT)) == {"unchanged": 30}
     await agree(desk, expected)
+
+
+async def test_a_dry_run_on_an_empty_database_knows_what_the_import_would_create(desk, whole_set, cities):
+    path = oracle.write_first(whole_set, 20, desk.folder / "first.csv")
+
+    for kind, file, created in (("locations", cities, 30), ("skus", path, len(oracle.count(path).codes))):
+        summary = await desk.load(kind, file, FORMAT, dry_run=True)
+        assert counted(summary) == {"created": created}, summary.reasons
+    for kind in ("stock", "orders"):
+        with pytest.raises(OperatorProblem, match="There is no channel 'ONLINE-RETAIL'"):
+            await desk.load(kind, path, FORMAT, dry_run=True)
+
+    assert (await desk.shop.one("SELECT count(*) AS n FROM event_log")).n == 0
+    assert (await desk.shop.one("SELECT count(*) AS n FROM channel")).n == 0
 
 
 async def test_an_order_keeps_its_time_its_country_and_its_customer(desk, cities):
