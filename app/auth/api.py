@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import Enum
+from typing import Annotated
 
 import strawberry
 
@@ -13,6 +14,7 @@ from app.gql.errors import UserError
 from app.gql.mutations import mutation
 from app.gql.nodes import Info, global_id, uuid_of
 from app.gql.scopes import ANYONE, needs, scoped
+from app.gql.where import described
 from app.kernel.errors import NotFound
 from app.kernel.principal import Kind
 from app.kernel.work import CommandArguments
@@ -20,7 +22,6 @@ from app.kernel.work import CommandArguments
 LIFETIME_DEFAULT = 600
 
 
-@strawberry.enum(description="What sort of caller a credential stands for.")
 class CallerKind(Enum):
     STAFF = Kind.STAFF.value
     PARTNER = Kind.PARTNER.value
@@ -28,6 +29,18 @@ class CallerKind(Enum):
     SERVICE = Kind.SERVICE.value
     CUSTOMER = Kind.CUSTOMER.value
     ANONYMOUS = Kind.ANONYMOUS.value
+
+
+described(
+    CallerKind,
+    "What sort of caller a credential stands for.",
+    STAFF="Somebody who runs the shop.",
+    PARTNER="Another company's system, such as a warehouse or a marketplace.",
+    STOREFRONT="A shop's pages: a publishable key, bound to one channel.",
+    SERVICE="A system of your own, which may also vouch for customers.",
+    CUSTOMER="A customer of the portal, by a short-lived token: sees its own orders only.",
+    ANONYMOUS="Nobody known: there was no credential.",
+)
 
 
 @scoped(ANYONE)
@@ -83,7 +96,10 @@ class AuthMutation:
 
     @mutation(scope="tokens:create")
     async def customer_token_create(
-        self, info: Info, input: CustomerTokenCreateInput, command: CommandArguments
+        self,
+        info: Info,
+        input: Annotated[CustomerTokenCreateInput, strawberry.argument(description="For whom, and how long.")],
+        command: CommandArguments,
     ) -> CustomerTokenCreatePayload:
         """A short-lived token with which one customer sees their own orders, in queries and subscriptions, and nothing
         of anybody else. It ends early when your own API client is revoked."""

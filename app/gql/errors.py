@@ -8,6 +8,7 @@ bear the name of an attribute of the refusal are copied from it. A refusal witho
 from __future__ import annotations
 
 import enum
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -129,5 +130,16 @@ def all_types() -> list[type[Any]]:
     Called once all areas are imported.
     """
     definition = ErrorCode.__strawberry_definition__  # type: ignore[attr-defined]
-    definition.values = [EnumValue(name=code, value=code) for code in sorted(Refusal.by_code)]
+    definition.values = [
+        EnumValue(name=code, value=code, description=_meaning(refusal))
+        for code, refusal in sorted(Refusal.by_code.items())
+    ]
     return list(_TYPES.values())
+
+
+def _meaning(refusal: type[Refusal]) -> str:
+    """What the code tells: the description of the refusal's own type, or the first line of its docstring."""
+    if refusal in _TYPES:
+        return get_object_definition(_TYPES[refusal], strict=True).description or ""
+    assert refusal.__doc__, f"{refusal.__name__} has no type of its own: its docstring says what its code means"
+    return inspect.cleandoc(refusal.__doc__).partition("\n")[0]

@@ -3,9 +3,17 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from graphql import build_schema, find_breaking_changes
+from graphql import (
+    GraphQLEnumType,
+    GraphQLSchema,
+    build_schema,
+    find_breaking_changes,
+    is_introspection_type,
+    is_specified_scalar_type,
+)
 
 ROOT = Path(__file__).parents[2]
 EXPORTED = "graphql/schema.graphql"
@@ -49,6 +57,34 @@ def test_the_exported_schema_is_the_one_that_is_served(served: str) -> None:
 
 def test_no_change_breaks_integrations_unannounced(served: str) -> None:
     assert unannounced(base(), served, announced()) == []
+
+
+def undescribed(schema: GraphQLSchema) -> list[str]:
+    """Whatever of a schema an integrator would have to guess, by its coordinates."""
+    found = [f"@{d.name}" for d in schema.directives if not d.description]
+    for type_ in schema.type_map.values():
+        if is_introspection_type(type_) or is_specified_scalar_type(type_):
+            continue
+        members: list[tuple[str, Any]] = [(type_.name, type_)]
+        if isinstance(type_, GraphQLEnumType):
+            members += [(f"{type_.name}.{name}", value) for name, value in type_.values.items()]
+        for name, field in getattr(type_, "fields", {}).items():
+            members.append((f"{type_.name}.{name}", field))
+            members += [(f"{type_.name}.{name}({a}:)", each) for a, each in getattr(field, "args", {}).items()]
+        found += [place for place, member in members if not (member.description or "").strip()]
+    return found
+
+
+def test_everything_is_described_for_integrators(served: str) -> None:
+    assert undescribed(build_schema(served)) == []
+
+
+def test_what_is_not_described_is_named_by_its_place() -> None:
+    silent = build_schema(
+        '"t" type Query { a(x: Int): E } "e" enum E { ONE } "i" input I { f: Int } union U = Query scalar S'
+    )
+
+    assert undescribed(silent) == ["Query.a", "Query.a(x:)", "E.ONE", "I.f", "U", "S"]
 
 
 def test_a_removed_field_is_a_breaking_change_until_it_is_announced() -> None:

@@ -68,15 +68,17 @@ class StockCompareFailedError(UserError):
 @user_error(refusals.StockBelowCommitted)
 @strawberry.type(
     name="StockBelowCommitted",
-    description="The change would leave less than is promised or set aside. Cancel orders or release reservations"
-    " first.",
+    description="The change would leave less than is promised or set aside, or take more than is set aside. Cancel"
+    " orders or release reservations first, or ask for fewer.",
 )
 class StockBelowCommittedError(UserError):
     sku: str = strawberry.field(description="The SKU's code.")
     location: str = strawberry.field(description="The location's code.")
     on_hand: int = strawberry.field(description="Units on hand.")
     committed: int = strawberry.field(description="Units allocated to orders or reserved.")
-    available: int = strawberry.field(description="Units that may go.")
+    available: int = strawberry.field(
+        description="Units that may go: of the state they were to be moved from, where that is another than available."
+    )
 
 
 @user_error(refusals.ReservationClosed)

@@ -34,6 +34,8 @@ LEVELS_MAX = 1_000
 THROTTLE_MS_DEFAULT = 100
 THROTTLE_MS_MAX = 60_000
 
+EVENT = "An item of `stockChanges`: where things stood, what changed, or that you have to start anew."
+
 
 @scoped("stock:read")
 @strawberry.type(description="How stock stands at the cursor; changes since then follow.")
@@ -102,7 +104,9 @@ class InventorySubscription:
                 " meanwhile is gathered."
             ),
         ] = THROTTLE_MS_DEFAULT,
-    ) -> AsyncGenerator[Annotated[StockSnapshot | StockChange | Reset, strawberry.union("StockEvent")], None]:
+    ) -> AsyncGenerator[
+        Annotated[StockSnapshot | StockChange | Reset, strawberry.union("StockEvent", description=EVENT)], None
+    ]:
         if not 0 <= throttle_ms <= THROTTLE_MS_MAX:
             raise ValidationRefused(
                 f"`throttleMs` lies between 0 and {THROTTLE_MS_MAX:,}, not {throttle_ms}.", path=["throttleMs"]

@@ -31,6 +31,8 @@ from app.orders.recent import RecentOrders
 
 IDS_MAX = 100
 
+EVENT = "An item of `orderEvents`: where things stood, what changed, or that you have to start anew."
+
 
 @scoped("orders:read")
 @strawberry.type(description="How things stand at the cursor; the changes since then follow.")
@@ -89,7 +91,9 @@ class OrdersSubscription:
         after: Annotated[
             Cursor | None, strawberry.argument(description="The cursor of the last item you have dealt with.")
         ] = None,
-    ) -> AsyncGenerator[Annotated[OrderSnapshot | OrderChange | Reset, strawberry.union("OrderEvent")], None]:
+    ) -> AsyncGenerator[
+        Annotated[OrderSnapshot | OrderChange | Reset, strawberry.union("OrderEvent", description=EVENT)], None
+    ]:
         watch = _Watch(info, ids, where)
         await watch.check()
         viewer = Viewer(info.context)

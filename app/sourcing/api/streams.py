@@ -28,6 +28,8 @@ from app.sourcing.rules import Destination
 THROTTLE_SECONDS = 0.1
 _CART = "cart"
 
+EVENT = "An item of `availabilityChanges`: what can be promised, how that changed, or that you have to start anew."
+
 
 @scoped("availability:read")
 @strawberry.type(description="What can be promised at the cursor; whenever it changes, an AvailabilityChange follows.")
@@ -64,7 +66,10 @@ class SourcingSubscription:
             Cursor | None, strawberry.argument(description="The cursor of the last item you have dealt with.")
         ] = None,
     ) -> AsyncGenerator[
-        Annotated[AvailabilitySnapshot | AvailabilityChange | Reset, strawberry.union("AvailabilityEvent")], None
+        Annotated[
+            AvailabilitySnapshot | AvailabilityChange | Reset, strawberry.union("AvailabilityEvent", description=EVENT)
+        ],
+        None,
     ]:
         commands.check_lines(lines, ["lines"])
         viewer = Viewer(info.context)
