@@ -18,6 +18,7 @@ from app.inventory.api.enums import AdjustmentReason, StockState
 from app.inventory.api.types import Reservation, StockLevel
 from app.inventory.commands.adjust import Delta, Figure, Shift
 from app.inventory.commands.safety_stock import SafetyStock
+from app.kernel.texts import spelled
 from app.kernel.work import CommandArguments
 
 _SKU = "The SKU's code."
@@ -220,8 +221,9 @@ class InventoryMutation:
     ) -> StockReservationExtendPayload:
         """Let an open reservation end later, or sooner. One whose time is over is refused: its units may have gone to
         somebody else."""
-        result = await info.context.run(commands.extend, command, token=input.token, seconds=input.seconds)
-        return StockReservationExtendPayload(reservation=await Reservation.held(info.context, result["token"]))
+        await info.context.run(commands.extend, command, token=input.token, seconds=input.seconds)
+        reservation = await Reservation.held(info.context, spelled(input.token))
+        return StockReservationExtendPayload(reservation=reservation)
 
     @mutation(scope="stock:reserve", versioned=True)
     async def stock_reservation_release(
@@ -231,8 +233,9 @@ class InventoryMutation:
         command: CommandArguments,
     ) -> StockReservationReleasePayload:
         """Give back what an open reservation holds. Its units are free for others when this answers."""
-        result = await info.context.run(commands.release, command, token=input.token)
-        return StockReservationReleasePayload(reservation=await Reservation.held(info.context, result["token"]))
+        await info.context.run(commands.release, command, token=input.token)
+        reservation = await Reservation.held(info.context, spelled(input.token))
+        return StockReservationReleasePayload(reservation=reservation)
 
 
 def _balance(change: Any) -> dict[str, Any]:

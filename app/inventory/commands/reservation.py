@@ -52,7 +52,7 @@ async def extend(work: Work, *, token: str, seconds: int) -> Result:
             payload={"expiresAt": until.isoformat()},
         )
     )
-    return {"reservationId": row.id, "token": token}
+    return {"reservationId": row.id}
 
 
 @command(scope="stock:reserve")
@@ -62,7 +62,7 @@ async def release(work: Work, *, token: str) -> Result:
     await work.db.execute(
         _CLOSE, {"ids": [row.id], "status": ReservationStatus.RELEASED, "now": work.now, "actor": work.principal.id}
     )
-    return {"reservationId": row.id, "token": token}
+    return {"reservationId": row.id}
 
 
 _CLOSE = select(
