@@ -121,11 +121,11 @@ class Desk:
         return self._keys[sender]
 
     @asynccontextmanager
-    async def watching(self, document: Document, **others: Any) -> AsyncIterator[Watching]:
+    async def watching(self, document: Document) -> AsyncIterator[Watching]:
         """A subscription, as long as the block lasts."""
         (variables,) = await self.requests.of(document)
-        operation, caller = await self._admitted(document, variables | others)
-        stream = graph().stream(operation, variables | others, lambda: self.services.context(caller))
+        operation, caller = await self._admitted(document, variables)
+        stream = graph().stream(operation, variables, lambda: self.services.context(caller))
         async with aclosing(stream):
             yield Watching(stream)
 

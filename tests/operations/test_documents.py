@@ -29,11 +29,43 @@ def lists() -> set[tuple[str, str]]:
     """(type, field) of all lists, connections among them."""
     return {
         (type_.name, name)
-        for type_ in graph().schema.type_map.values()
-        if isinstance(type_, GraphQLObjectType) and not type_.name.startswith("__")
+        for type_ in objects()
         for name, field in type_.fields.items()
         if is_list_type(get_nullable_type(field.type)) or get_named_type(field.type).name.endswith("Connection")
     }
+
+
+def objects() -> list[GraphQLObjectType]:
+    types = graph().schema.type_map.values()
+    return [each for each in types if isinstance(each, GraphQLObjectType) and not each.name.startswith("__")]
+
+
+def reading() -> set[tuple[str, str]]:
+    """(type, field) of all fields that read for themselves on objects that other objects lead to."""
+    led_to = {
+        get_named_type(field.type).name
+        for each in objects()
+        if each.name not in ROOTS
+        for field in each.fields.values()
+    }
+    return {
+        (type_.name, name)
+        for type_ in objects()
+        if type_.name in led_to
+        for name, field in type_.fields.items()
+        if (resolver := field.extensions["strawberry-definition"].base_resolver) is not None and resolver.is_async
+    }
+
+
+def used_on_rows() -> set[tuple[str, str]]:
+    """(type, field) of everything that some operation selects on the rows of a list."""
+    found = set()
+    for document in ALL:
+        rows = document.lists(graph().schema)
+        for each in document.selected(graph().schema):
+            if any(".".join(each.path[:length]) in rows for length in range(1, len(each.path))):
+                found.add((each.parent, each.name))
+    return found
 
 
 @pytest.mark.parametrize("document", ALL, ids=str)
@@ -63,6 +95,12 @@ def test_every_root_field_is_used_by_an_operation(root: str) -> None:
 def test_every_list_is_reached_by_an_operation() -> None:
     assert len(lists()) > 100
     assert lists() - used() == set()
+
+
+def test_every_field_that_reads_for_itself_is_asked_of_the_rows_of_a_list() -> None:
+    """Where reading row by row would show: tests/operations/test_statements.py counts."""
+    assert len(reading()) > 30
+    assert reading() - used_on_rows() == set()
 
 
 def test_every_type_with_an_id_is_looked_up_by_it() -> None:
