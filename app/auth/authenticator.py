@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 from uuid import UUID
 
 from app.auth import queries
@@ -18,6 +20,8 @@ from app.kernel.clock import Clock
 from app.kernel.db import Database
 from app.kernel.errors import Unauthenticated
 from app.kernel.principal import ANONYMOUS, Kind, Principal
+
+T = TypeVar("T")
 
 REMEMBERED_SECONDS = 5.0
 REMEMBERED_MAX = 10_000
@@ -45,6 +49,7 @@ class Authenticator:
         self._remembered_seconds = remembered_seconds
         self._holders: OrderedDict[str, tuple[float, Holder | None]] = OrderedDict()
         self._clients: OrderedDict[UUID, tuple[float, bool]] = OrderedDict()
+        self._changes = 0  # heard of so far
 
     async def __call__(self, credential: str | None) -> Caller:
         """The caller; anonymous without a credential.  Raises Unauthenticated."""
@@ -71,6 +76,7 @@ class Authenticator:
 
     def forget(self, client_id: UUID) -> None:
         """Look the client and its keys up again before they are believed."""
+        self._changes += 1
         self._clients.pop(client_id, None)
         for key_id, (_, holder) in list(self._holders.items()):
             if holder is None or holder.client_id == client_id:
@@ -114,7 +120,7 @@ class Authenticator:
         remembered = self._holders.get(key_id)
         if remembered is not None and remembered[0] > now:
             return remembered[1]
-        holder = await queries.holder(self._database, key_id)
+        holder = await self._read(lambda: queries.holder(self._database, key_id))
         self._holders[key_id] = (now + self._remembered_seconds, holder)
         self._holders.move_to_end(key_id)
         if len(self._holders) > REMEMBERED_MAX:
@@ -126,12 +132,20 @@ class Authenticator:
         remembered = self._clients.get(client_id)
         if remembered is not None and remembered[0] > now:
             return remembered[1]
-        live = await queries.client_is_live(self._database, client_id)
+        live = await self._read(lambda: queries.client_is_live(self._database, client_id))
         self._clients[client_id] = (now + self._remembered_seconds, live)
         self._clients.move_to_end(client_id)
         if len(self._clients) > REMEMBERED_MAX:
             self._clients.popitem(last=False)
         return live
+
+    async def _read(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """The answer of the database, asked again when a change was heard of meanwhile: it may be from before."""
+        while True:
+            heard = self._changes
+            answer = await ask()
+            if heard == self._changes:
+                return answer
 
 
 _NOBODY = Key("", "", "")

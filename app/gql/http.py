@@ -124,7 +124,7 @@ class GraphQLHttp:
             answers = house.graph.stream(operation, request.variables, lambda: house.new_context(caller), last)
         else:
             answers = sse.once(house.graph.run(operation, request.variables, house.new_context(caller), cost))
-        await sse.send_events(answers, caller, house.streams, house.clock.now(), receive, send, cors)
+        await sse.send_events(answers, caller, house.streams, house.clock, receive, send, cors)
 
     async def _request(self, scope: Scope, headers: Headers, receive: Receive) -> GraphQLRequest:
         if scope["method"] == "POST":
@@ -150,7 +150,8 @@ class GraphQLHttp:
             return caller
         if not await self._house.allow_origin(origin, channel):
             raise Mistake(403, f"This key's channel does not list the origin {origin}.", "ORIGIN_NOT_ALLOWED")
-        return caller
+        # It may have been revoked meanwhile, when no stream of its was known yet.
+        return await self._house.authenticate(credential_in(headers))
 
 
 class ClientGone(Exception):

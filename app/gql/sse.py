@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, MutableMapping
 from contextlib import aclosing, suppress
-from datetime import datetime
 from typing import Any
 
 from app.gql import faults
 from app.gql.caller import Caller
 from app.gql.execution import Answer, Ended
-from app.gql.streams import Streams, seconds_left
+from app.gql.streams import Streams, ended_in_time
+from app.kernel.clock import Clock
 from app.kernel.ids import uuid7
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -63,7 +63,7 @@ async def send_events(
     answers: AsyncGenerator[Answer, None],
     caller: Caller,
     streams: Streams,
-    now: datetime,
+    clock: Clock,
     receive: Receive,
     send: Send,
     headers: Iterable[tuple[bytes, bytes]],
@@ -73,11 +73,9 @@ async def send_events(
     """Send the answers until they end, the client leaves, or the caller's credential expires or is revoked."""
     stream = EventStream(caller)
     gone = asyncio.ensure_future(_gone(receive))
-    left = seconds_left(caller, now)
-    expiry = None if left is None else asyncio.get_running_loop().call_later(left, stream.close, 0, "")
     try:
         async with aclosing(answers):
-            with streams.entered(stream):
+            with streams.entered(stream), ended_in_time(stream, clock):
                 await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]})
                 await _send(send, _HEARTBEAT)  # proxies and clients learn at once that the stream is open
                 try:
@@ -87,8 +85,6 @@ async def send_events(
                 await _send(send, b"", more=False)
     finally:
         gone.cancel()
-        if expiry is not None:
-            expiry.cancel()
 
 
 async def _send_all(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Protocol
 
 from app.gql.caller import Caller
+from app.kernel.clock import Alarm, Clock
 from app.live.drain import Drain
 
 # What clients of graphql-transport-ws make of these: 1012 and 4403 are tried again, 4401 is final.
@@ -72,8 +72,14 @@ class Streams:
                 stream.close(FORBIDDEN, "Your rights have changed: connect again.")
 
 
-def seconds_left(caller: Caller, now: datetime) -> float | None:
-    """How long the caller's credential is good for; None when it does not expire."""
-    if caller.principal.expires_at is None:
-        return None
-    return max(0.0, (caller.principal.expires_at - now).total_seconds())
+@contextmanager
+def ended_in_time(stream: Stream, clock: Clock) -> Iterator[None]:
+    """Within the block the stream is closed as soon as its caller's credential expires."""
+    expires_at = stream.caller.principal.expires_at
+    reason = "Your token has expired: connect again with a fresh one."
+    alarm = None if expires_at is None else Alarm(clock, expires_at, lambda: stream.close(FORBIDDEN, reason))
+    try:
+        yield
+    finally:
+        if alarm is not None:
+            alarm.cancel()

@@ -7,8 +7,8 @@ the others alone; only a frame that is no frame at all closes the socket.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import ExitStack, aclosing, suppress
 from typing import Any
 
 import orjson
@@ -22,7 +22,7 @@ from app.gql.execution import Answer, Ended
 from app.gql.faults import Mistake
 from app.gql.frames import Closed, frame, frame_in
 from app.gql.payload import request_of
-from app.gql.streams import seconds_left
+from app.gql.streams import ended_in_time
 from app.kernel.errors import Unauthenticated
 from app.kernel.ids import uuid7
 from app.kernel.principal import ANONYMOUS
@@ -122,6 +122,7 @@ class Connection:
         self._send_seconds = send_seconds
         self._caller = Caller(ANONYMOUS)
         self._ready = False
+        self._life = ExitStack()
         self._operations: dict[str, asyncio.Task[None]] = {}
         loop = asyncio.get_running_loop()
         self._closing: asyncio.Future[Closed] = loop.create_future()
@@ -144,9 +145,14 @@ class Connection:
                 await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._timer.cancel()
-            await _stop(reading, *self._operations.values())
+            self._life.close()
+            tasks = [reading, *self._operations.values()]
+            for task in tasks:
+                task.cancel()
+            # Not after they have ended: one may wait for a database that hangs.
             if self._closing.done():
                 await self._say_goodbye(self._closing.result())
+            await _stopped(tasks)
 
     async def _read(self) -> None:
         """Handle frames until the peer leaves."""
@@ -184,10 +190,7 @@ class Connection:
         await self._check_channel()
         self._ready = True
         self._timer.cancel()
-        left = seconds_left(self._caller, self._house.clock.now())
-        if left is not None:
-            reason = "Your token has expired: connect again with a fresh one."
-            self._timer = asyncio.get_running_loop().call_later(left, self.close, frames.FORBIDDEN, reason)
+        self._life.enter_context(ended_in_time(self, self._house.clock))
         await self._send(frame("connection_ack"))
 
     async def _check_channel(self) -> None:
@@ -284,9 +287,7 @@ def _pong(payload: Any) -> str:
         raise Closed(frames.BAD_REQUEST, "The payload of `ping` is nested too deeply to be sent back.") from None
 
 
-async def _stop(*tasks: asyncio.Future[Any]) -> None:
-    for task in tasks:
-        task.cancel()
+async def _stopped(tasks: Iterable[asyncio.Future[Any]]) -> None:
     for task in tasks:
         with suppress(asyncio.CancelledError, Exception):
             await task

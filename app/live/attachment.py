@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
 from sqlalchemy import text
 
+from app.kernel.clock import Alarm
 from app.kernel.db import Reads
 from app.kernel.principal import Principal
 from app.live.events import Position
@@ -101,7 +103,7 @@ class Attachment(Generic[M]):
         self.topics = frozenset(topics)
         self._hub = hub
         self._viewer = viewer
-        self._expiry: asyncio.TimerHandle | None = None
+        self._expiry: Alarm | None = None
 
     async def __aenter__(self) -> Self:
         await self._hub.started.wait()
@@ -154,11 +156,6 @@ class Attachment(Generic[M]):
         if self._expiry is not None:
             self._expiry.cancel()
         expires_at = self._viewer.principal.expires_at
-        if expires_at is None:
-            return
-        seconds = (expires_at - self._hub.clock.now()).total_seconds()
-        if seconds <= 0:
-            self.mailbox.end(EndReason.CREDENTIAL_EXPIRED)
-        else:
-            loop = asyncio.get_running_loop()
-            self._expiry = loop.call_later(seconds, self.mailbox.end, EndReason.CREDENTIAL_EXPIRED)
+        if expires_at is not None:
+            expire = partial(self.mailbox.end, EndReason.CREDENTIAL_EXPIRED)
+            self._expiry = Alarm(self._hub.clock, expires_at, expire)

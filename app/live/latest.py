@@ -139,7 +139,9 @@ class _Reader(Generic[K, V]):
                     yield change
 
     async def _touched_since(self) -> tuple[Collection[K], Position]:
-        """Keys touched between `place` and the head, from where the mailbox goes on."""
+        """Keys touched between `place` and the head, from where the mailbox goes on.  Raises CannotResume."""
+        if self._mailbox.renumbered:
+            raise Renumbered
         head = self._hub.head()
         self._mailbox.rearm()
         touched: set[K] = set()

@@ -117,6 +117,8 @@ class OrderedMailbox(Mailbox):
         self._bytes_max = bytes_max
         self._events: list[LoggedEvent] = []
         self._bytes = 0
+        # Before the oldest event that was not taken: the reader has been offered all of its topics up to here.
+        self.untaken_after = 0
 
     def __len__(self) -> int:
         return len(self._events)
@@ -127,12 +129,18 @@ class OrderedMailbox(Mailbox):
         return taken
 
     def _take_in(self, event: LoggedEvent) -> None:
+        if not self._events:
+            self.untaken_after = event.pos - 1
         self._bytes += event.size
         # A single event larger than the bound still passes when it is alone: the log could not deliver it smaller.
         if self._events and (len(self._events) >= self._events_max or self._bytes > self._bytes_max):
             self.overflow()
         else:
             self._events.append(event)
+
+    def renumber(self) -> None:
+        super().renumber()
+        self.untaken_after = 0
 
     def _drop(self) -> None:
         self._events, self._bytes = [], 0

@@ -156,6 +156,8 @@ class _Reader:
         """Read the log until the mailbox, taking in again, holds all that is still to come."""
         if not self._resuming:
             self._hub.stats.overflows += 1
+            # A quiet stream's position lags behind, perhaps beyond what is kept; what it was offered it need not read.
+            self._skip_to(self._mailbox.untaken_after)
         self._resuming = False
         self._hub.stats.pulling += 1
         try:
@@ -163,7 +165,7 @@ class _Reader:
             while not near and not self._mailbox.has_ended():
                 head = self._hub.head()
                 assert self.position is not None
-                if head.epoch != self.position.epoch:
+                if head.epoch != self.position.epoch or self._mailbox.renumbered:
                     raise Renumbered
                 near = head.pos - self.position.pos <= _NEAR
                 if near:
@@ -186,11 +188,11 @@ class _Reader:
                     give_way()
                     await asyncio.sleep(_AWAY_SECONDS)
                 else:
-                    self._skip_to(head)
+                    self._skip_to(head.pos)
         finally:
             self._hub.stats.pulling -= 1
 
-    def _skip_to(self, head: Position) -> None:
+    def _skip_to(self, pos: int) -> None:
         assert self.position is not None
-        if head.pos > self.position.pos:
-            self.position = self._last = replace(head, ahead=self.position.ahead)
+        if pos > self.position.pos:
+            self.position = self._last = replace(self.position, pos=pos)

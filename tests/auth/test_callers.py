@@ -1,5 +1,6 @@
 """API keys and customer tokens: who they make of a caller, and every way in which they are no good."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -9,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from app.auth import commands, handlers, tokens
+from app.auth import commands, handlers, queries, tokens
 from app.auth.authenticator import Authenticator
 from app.auth.keys import new_key, parse_key
 from app.auth.states import DEFAULT_SCOPES, PUBLISHABLE_SCOPES, SCOPES, ClientKind
@@ -195,6 +196,29 @@ async def test_an_event_ends_the_streams_of_its_credential(office, authenticate)
         assert closed == [(f"key:{key.key_id}", 4401)]
         handlers.apply(heard("ClientChanged", client_id), authenticate, streams)
         assert (f"key:{other.key_id}", 4403) in closed
+
+
+async def test_what_was_read_before_a_revocation_and_arrives_after_it_is_not_believed(
+    office, authenticate, monkeypatch
+):
+    key, client_id = await created(office)
+    read, go_on, ask = asyncio.Event(), asyncio.Event(), queries.holder
+
+    async def slow(database, key_id):
+        answer = await ask(database, key_id)
+        read.set()
+        await go_on.wait()
+        return answer
+
+    monkeypatch.setattr(queries, "holder", slow)
+    asking = asyncio.create_task(authenticate(key.text()))
+    await read.wait()
+    await office.run(commands.revoke_client, name="acme")
+    handlers.apply(heard("ClientChanged", client_id), authenticate, Streams())
+    go_on.set()
+
+    with pytest.raises(Unauthenticated, match="revoked"):
+        await asking
 
 
 def heard(type_, client_id, **payload):

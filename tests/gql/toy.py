@@ -29,7 +29,7 @@ from app.gql.scopes import ANYONE, needs, scoped
 from app.gql.streams import Streams
 from app.gql.websocket import GraphQLWebSocket
 from app.kernel.access_log import RequestLog
-from app.kernel.clock import SystemClock
+from app.kernel.clock import Clock, SystemClock
 from app.kernel.errors import Forbidden, NotFound, Refusal, Unauthenticated, VersionConflict
 from app.kernel.principal import ANONYMOUS, Kind, Principal
 from app.kernel.settings import Settings
@@ -320,6 +320,7 @@ class ToyShop:
     streams: Streams
     port: int = 0
     server: DrainingServer | None = None
+    clock: Clock = field(default_factory=SystemClock)
     callers: dict[str, Principal] = field(default_factory=lambda: dict(CALLERS))
     origins: dict[str, UUID | None] = field(default_factory=dict)
 
@@ -351,7 +352,7 @@ class ToyShop:
             authenticate=ToyKeys(self),
             allow_origin=self.allow_origin,
             new_context=self.new_context,
-            clock=SystemClock(),
+            clock=self.clock,
             streams=self.streams,
         )
 
@@ -365,6 +366,7 @@ async def serving(
     body_seconds: float = 30,
     init_seconds: float = 10,
     send_seconds: float = 10,
+    clock: Clock | None = None,
     **given: Any,
 ) -> AsyncIterator[ToyShop]:
     """The toy shop on a free port of 127.0.0.1, in this very loop, on the server that serves the product.
@@ -373,6 +375,7 @@ async def serving(
     """
     settings = Settings(drain_seconds=0, **given)
     shop = ToyShop(Graph(schema, timeout=timeout, answer_bytes_max=answer_bytes_max), Trace(), Streams())
+    shop.clock = clock or shop.clock
     house = shop.house()
     http = GraphQLHttp(house, body_seconds=body_seconds)
     socket = GraphQLWebSocket(
