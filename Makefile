@@ -18,8 +18,8 @@ demo: $(VENV)/runtime.stamp ## start Orderwire with stores, demo data and a stea
 	@exec $(BIN)/orderwire dev --demo
 
 test: $(VENV)/dev.stamp tests/js/.stamp ## all tests that must pass
-	$(BIN)/python -m pytest -m "not long and not alone" -n 2 --dist loadfile tests
-	$(BIN)/python -m pytest -m "not long and alone" tests || test $$? -eq 5 # 5: there are none
+	$(BIN)/python -m pytest -rs -m "not long and not alone" -n 2 --dist loadfile tests
+	$(BIN)/python -m pytest -rs -m "not long and alone" tests || test $$? -eq 5 # 5: there are none
 
 check: $(VENV)/dev.stamp ## format, lint, types, imports, unit and property tests: under a minute
 	$(BIN)/ruff format --check .
@@ -73,11 +73,11 @@ $(UV): .ci/python Makefile
 
 # What a development environment holds includes what running needs.
 $(VENV)/runtime.stamp: requirements/runtime.txt $(UV)
-	@test $(VENV)/dev.stamp -nt requirements/dev.txt -a $(VENV)/dev.stamp -nt requirements/runtime.txt || \
-	  { echo "Installing what Orderwire needs to run ..."; $(call install,requirements/runtime.txt); }
+	@if test -e $(VENV)/dev.stamp; then $(MAKE) --no-print-directory $(VENV)/dev.stamp; \
+	  else echo "Installing what Orderwire needs to run ..."; $(call install,requirements/runtime.txt); fi
 	@touch $@
 
-$(VENV)/dev.stamp: requirements/dev.txt $(UV)
+$(VENV)/dev.stamp: requirements/dev.txt requirements/runtime.txt $(UV)
 	@echo "Installing the development environment ..."
 	@$(call install,requirements/dev.txt)
 	@touch $@

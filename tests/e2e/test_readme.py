@@ -44,7 +44,7 @@ def test_the_commands_of_the_readme_are_there() -> None:
 
 def test_the_demo_prints_a_command_for_a_shell(tmp_path: Path) -> None:
     """Whatever quotes the query has, a shell hands it over as it is."""
-    echo = "python3 -c 'import json, sys; print(json.loads(sys.argv[-1])[\"query\"])'"
+    echo = f"{sys.executable} -c 'import json, sys; print(json.loads(sys.argv[-1])[\"query\"])'"
     command = callers.curl("http://x", "ow_key", callers.AVAILABILITY).replace("curl -s", echo)
 
     printed = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout

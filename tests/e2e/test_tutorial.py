@@ -75,13 +75,14 @@ def surroundings(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, **state}
 
 
+@pytest.mark.needs("curl")
 async def test_the_tutorial_works_as_it_stands(address: str, tmp_path: Path) -> None:
     (start, _), *rest = steps()
     assert start == "make demo\n"
     assert "orderwire dev --demo" in (ROOT / "Makefile").read_text()
     (tmp_path / ".venv").symlink_to(Path(sys.prefix))
     shell = await asyncio.create_subprocess_exec(
-        *("bash", "-eu"),
+        *("sh", "-eu"),
         cwd=tmp_path,
         env=surroundings(tmp_path),
         stdin=asyncio.subprocess.PIPE,
