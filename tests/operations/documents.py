@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
+    VariableNode,
     get_named_type,
     get_nullable_type,
     is_leaf_type,
@@ -43,13 +44,15 @@ _OTHERS = {"portal/CustomerTokenCreate": ClientKind.SERVICE.value}
 class Selected(NamedTuple):
     """A field as a document selects it.
 
-    path  names in the answer, from the root
+    path       names in the answer, from the root
+    variables  names of the variables that it takes, by argument
     """
 
     path: tuple[str, ...]
     parent: str
     name: str
     type: Any
+    variables: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,12 @@ class Document:
                     continue
                 here = (*path, selection.alias.value if selection.alias else name)
                 type_ = parent.fields[name].type
-                yield Selected(here, parent.name, name, type_)
+                variables = {
+                    argument.name.value: argument.value.name.value
+                    for argument in selection.arguments or ()
+                    if isinstance(argument.value, VariableNode)
+                }
+                yield Selected(here, parent.name, name, type_, variables)
                 if selection.selection_set:
                     yield from self._below(schema, selection.selection_set, get_named_type(type_), here)
             elif isinstance(selection, FragmentSpreadNode):
