@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID, uuid4
@@ -27,15 +27,17 @@ SECRET = "a-secret-of-the-tests-0123456789-abcdef"
 
 
 def settings(database_url: str, redis_url: str, **given: Any) -> Settings:
-    return Settings(database_url=database_url, redis_url=redis_url, secret_key=SECRET, port=0, drain_seconds=0, **given)
+    given.setdefault("drain_seconds", 0)
+    return Settings(database_url=database_url, redis_url=redis_url, secret_key=SECRET, port=0, **given)
 
 
 class Api:
-    """One API process's worth of Orderwire at `url`."""
+    """One API process's worth of Orderwire at `url`.  stop  as SIGTERM does; it is over when `api` is."""
 
-    def __init__(self, url: str, services: Services) -> None:
+    def __init__(self, url: str, services: Services, stop: Callable[[], None] = lambda: None) -> None:
         self.url = url
         self.services = services
+        self.stop = stop
         self.http = httpx2.AsyncClient(base_url=url, timeout=30)
         self._keys = itertools.count(1)
 
@@ -93,7 +95,7 @@ async def api(given: Settings) -> AsyncIterator[Api]:
         if task.done():
             task.result()
             raise RuntimeError("the API did not start; the log says why")
-    running = Api(serving.address_of(listener), application.state.services)
+    running = Api(serving.address_of(listener), application.state.services, server.stop)
     try:
         yield running
     finally:

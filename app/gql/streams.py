@@ -32,7 +32,7 @@ class Streams:
     """All open streams of one process. When the process drains, each is closed with 1012 and comes back elsewhere."""
 
     def __init__(self, drain: Drain | None = None) -> None:
-        self.drain = drain or Drain()
+        self.drain = drain if drain is not None else Drain()  # an empty one counts as false
         self._open: set[Stream] = set()
 
     def __len__(self) -> int:
