@@ -14,7 +14,8 @@ from strawberry.utils.str_converters import to_camel_case
 
 from app.gql.context import Context
 from app.gql.scopes import ANYONE, needs, scoped, scopes_of_type
-from app.kernel.errors import Forbidden, ValidationRefused
+from app.kernel.errors import Forbidden, Unauthenticated, ValidationRefused
+from app.kernel.principal import Kind
 
 NODES_MAX = 100
 
@@ -90,11 +91,19 @@ def one_of(**given: Any) -> str:
 
 
 async def load_node(context: Context, id: str) -> Node | None:
-    """The object with this id, or None where there is none that the caller may see.  Raises Forbidden."""
+    """The object with this id, or None where there is none that the caller may see.
+
+    Raises Forbidden, Unauthenticated: by the type that the id names, whether or not there is such an object.
+    """
     if (found := parse_id(id)) is None or (cls := Node.by_type.get(found[0])) is None:
         return None
     for scope in scopes_of_type(cls):
         if scope != ANYONE and not context.principal.may(scope):
+            if context.principal.kind is Kind.ANONYMOUS:
+                raise Unauthenticated(
+                    f"A {found[0]} needs the scope {scope!r}: send an API key or a customer token as"
+                    " `Authorization: Bearer …`."
+                )
             raise Forbidden(scope)
     return await cls.load_by_key(context, found[1])
 

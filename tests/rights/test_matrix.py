@@ -4,14 +4,20 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
-from graphql import FieldNode, GraphQLObjectType, NameNode
+import strawberry
+from graphql import FieldNode, GraphQLObjectType, NameNode, get_named_type
+from strawberry.types.base import get_object_definition
 
 from app import schema
 from app.auth.states import CUSTOMER_SCOPES, DEFAULT_SCOPES, PUBLISHABLE_SCOPES, SCOPES, ClientKind
 from app.gql.execution import Graph
 from app.gql.rights import Demand, denial
+from app.gql.scopes import Undeclared
 from app.kernel.ids import uuid7
 from app.kernel.principal import ANONYMOUS, Kind, Principal
+from app.kernel.settings import Settings
+from app.main import create_app
+from app.orders.api import Order
 
 BOUND = uuid7()
 CALLERS = {
@@ -107,3 +113,58 @@ def test_nothing_a_storefront_may_read_leads_to_what_is_on_hand() -> None:
 
 def possible_nodes() -> list[GraphQLObjectType]:
     return list(graph().schema.get_possible_types(graph().schema.type_map["Node"]))
+
+
+# Conditions on an id: whoever asks was given it before, by somebody who may read the field.
+BY_ID = {"OrderWhere.channelId": "channel", "OrderWhere.customerId": "customer"}
+BY_ID |= {
+    f"{where}.{name}Id": name for where in ("StockLevelWhere", "StockMovementWhere") for name in ("sku", "location")
+}
+# Named after nothing that is read by itself, with the field that tells the same.
+NAMED = {"OrderWhere.currency": "currencyCode", "OrderWhere.totalMinor": "totals"}
+SORTED = {"Order by TOTAL": "totals", "StockLevel by SKU": "id"}
+
+
+def test_nobody_filters_or_sorts_by_what_they_may_not_read() -> None:
+    """Or else a bisection would read it all the same."""
+    types = graph().schema.type_map
+    asked = set()
+    for name, field in types["Query"].fields.items():  # type: ignore[attr-defined]
+        if "where" not in field.args:
+            continue
+        enough = set(graph().rights.of("Query", name))
+        row = types[get_named_type(get_named_type(field.type).fields["nodes"].type).name]  # type: ignore[union-attr]
+        inputs = {
+            argument: get_named_type(field.args[argument].type)
+            for argument in ("where", "orderBy")
+            if argument in field.args
+        }
+        readable = {each for each in row.fields if set(graph().rights.of(row.name, each)) <= enough}  # type: ignore[attr-defined]
+        for condition in set(inputs["where"].fields) - {"AND", "OR", "NOT"}:  # type: ignore[union-attr]
+            place = f"{inputs['where'].name}.{condition}"
+            asked.add(place)
+            if place in BY_ID:
+                assert BY_ID[place] in row.fields  # type: ignore[attr-defined]
+            else:
+                assert NAMED.get(place, condition) in readable, f"{place} asks about what {name} does not show"
+        if "orderBy" in inputs:
+            for key in get_named_type(inputs["orderBy"].fields["field"].type).values:  # type: ignore[union-attr]
+                first, *others = key.lower().split("_")
+                column = SORTED.get(f"{row.name} by {key}", first + "".join(map(str.title, others)))
+                assert column in readable, f"{name} sorts by {key}, which it does not show"
+    assert asked >= BY_ID.keys() | NAMED.keys()
+
+
+@pytest.mark.parametrize("metadata", [{}, {"scopes": ()}, {"other": "x"}])
+def test_the_product_does_not_start_with_a_field_that_declares_nothing(
+    monkeypatch: pytest.MonkeyPatch, metadata: dict[str, object]
+) -> None:
+    """On the real application, at the place where it starts."""
+    definition = get_object_definition(Order, strict=True)
+    late = strawberry.field(resolver=lambda: "x", graphql_type=str, metadata=metadata)
+    late.python_name = late.name = "late"
+    monkeypatch.setattr(definition, "fields", [*definition.fields, late])
+    given = Settings(database_url="postgresql://nowhere/x", redis_url="redis://nowhere", secret_key="x" * 40)
+
+    with pytest.raises(Undeclared, match=r"Order\.late"):
+        create_app(given)

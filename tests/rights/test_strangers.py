@@ -153,7 +153,7 @@ def _as_type(type_: str, id_: str) -> str:
     return str(global_id(type_, found[1]))
 
 
-async def test_no_filter_widens_what_is_ones_own(scene: Scene, scopes: frozenset[str]) -> None:
+async def test_no_filter_widens_what_is_ones_own(scene: Scene) -> None:
     own = {scene.ids["ada order"], scene.ids["ada second order"]}
     for name, condition in conditions("OrderWhere", await orders_facts(scene)):
         for place, found in (await all_at_once(scene, "orders", "OrderWhere", condition)).items():
@@ -247,7 +247,7 @@ async def test_whatever_can_be_selected_tells_nothing_of_others(scene: Scene, sc
     assert asked >= 9
 
 
-async def test_cursors_of_other_callers_lead_nowhere(scene: Scene, scopes: frozenset[str]) -> None:
+async def test_cursors_of_other_callers_lead_nowhere(scene: Scene) -> None:
     page = "query($after: Cursor, $before: Cursor, $by: OrderOrderBy) {"
     page += " orders(first: 1, after: $after, before: $before, orderBy: $by) { nodes { number } edges { cursor } } }"
     for field in graph().schema.type_map["OrderOrder"].values:
@@ -370,3 +370,18 @@ async def test_an_idempotency_key_belongs_to_its_caller(scene: Scene) -> None:
     changed = await scene.send("partner", RESERVE, {"input": {**given, "seconds": 601}, "key": "same"})
     assert "IDEMPOTENCY_KEY_REUSED" in changed.text
     assert first["token"] not in changed.text
+
+
+async def test_without_a_credential_every_id_is_answered_alike(scene: Scene) -> None:
+    document = "query($it: ID!) { node(id: $it) { id } }"
+    names = [*PRIVATE.values(), "WEB", "LEEDS", "MUG", "MUG at LEEDS", "movement at LEEDS", "WEB reservation"]
+    types = set()
+    for name in names:
+        there, none = scene.ids[name], nobodys(scene.ids[name])
+        about_there = await scene.send(None, document, {"it": there})
+        assert told(about_there, there) == told(await scene.send(None, document, {"it": none}), none)
+        assert about_there.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+        found = parse_id(there)
+        assert found is not None
+        types.add(found[0])
+    assert types == node_types()
