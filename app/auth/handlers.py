@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
+
+import structlog
 
 from app.auth.authenticator import Authenticator
 from app.gql.streams import Streams
@@ -12,21 +15,34 @@ from app.live.hub import Hub
 from app.live.mailbox import OrderedMailbox
 from app.live.outage import patiently
 
+_AGAIN_SECONDS = 0.5
+
+log = structlog.get_logger("orderwire.auth")
+
 
 async def watch(hub: Hub, authenticator: Authenticator, streams: Streams) -> None:
     """Forget what has changed, and end the streams that it opened. Runs as long as the process."""
     mailbox = hub.attach([topics.AUTH], OrderedMailbox())
     try:
         while True:
-            await mailbox.ready()
-            if mailbox.overflowed or mailbox.renumbered:
-                # What was missed is unknown, so everybody is looked up again.
-                mailbox.rearm()
-                await recheck(authenticator, streams)
-            for event in mailbox.take():
-                apply(event, authenticator, streams)
+            try:
+                await _hear(mailbox, authenticator, streams)
+            except Exception:
+                log.exception("fault: rights are looked up again")
+                await asyncio.sleep(_AGAIN_SECONDS)
+                mailbox.overflow()
     finally:
         hub.detach(mailbox)
+
+
+async def _hear(mailbox: OrderedMailbox, authenticator: Authenticator, streams: Streams) -> None:
+    await mailbox.ready()
+    if mailbox.overflowed or mailbox.renumbered:
+        # What was missed is unknown, so everybody is looked up again.
+        mailbox.rearm()
+        await recheck(authenticator, streams)
+    for event in mailbox.take():
+        apply(event, authenticator, streams)
 
 
 async def recheck(authenticator: Authenticator, streams: Streams) -> None:

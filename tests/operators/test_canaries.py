@@ -176,6 +176,11 @@ class Visit:
         async with opened(self.api, of["token"]) as socket:
             await socket.subscribe("subscription Mine { orderEvents { __typename } }")
             await socket.item()
+            whole = (
+                "query Mine($code: String) { customer(code: $code) { name addresses { lines } contacts { value } } }"
+            )
+            await socket.subscribe(whole, {"code": CODE}, "2")
+            assert NAME in (await socket.item())["name"]
 
     async def goes_wrong(self, of: dict[str, Any]) -> None:
         """Refusals, mistakes, faults and foreign credentials, each with something personal in it."""

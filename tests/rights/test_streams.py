@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.auth import commands as auth
+from app.auth import handlers
 from app.auth.keys import Key, new_key, parse_key
 from app.auth.tokens import claims_of
 from app.gql.nodes import parse_id
@@ -244,6 +245,21 @@ async def test_a_revocation_that_was_missed_is_made_up_for(scene: Scene) -> None
         for socket in (unharmed, nobody):
             await socket.send(type="ping")
             assert (await socket.receive())["type"] == "pong"
+
+
+async def test_whoever_watches_over_rights_outlives_a_fault(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, stumbled = parse_key(scene.callers["web"]), []
+    assert key is not None
+
+    def stumble(*_: object) -> None:
+        stumbled.append(True)
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(handlers, "apply", stumble)
+    async with opened(scene.api, scene.callers["web"]) as idle:
+        await revoke_key(scene, key)
+        assert (await idle.until_closed())[0] == 4401
+    assert stumbled
 
 
 async def brief_token(scene: Scene) -> str:
