@@ -141,5 +141,4 @@ def _meaning(refusal: type[Refusal]) -> str:
     """What the code tells: the description of the refusal's own type, or the first line of its docstring."""
     if refusal in _TYPES:
         return get_object_definition(_TYPES[refusal], strict=True).description or ""
-    assert refusal.__doc__, f"{refusal.__name__} has no type of its own: its docstring says what its code means"
-    return inspect.cleandoc(refusal.__doc__).partition("\n")[0]
+    return inspect.cleandoc(refusal.__doc__ or "").partition("\n")[0]

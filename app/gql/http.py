@@ -92,8 +92,7 @@ class GraphQLHttp:
     ) -> None:
         caller = await self._caller(headers)
         operation = self._house.graph.operation(request)
-        if (logged := access_log.current()) is not None:
-            logged.operation, logged.kind = operation.name, operation.type.value
+        access_log.tell(operation.name, operation.type.value)
         if scope["method"] == "GET" and operation.type is OperationType.MUTATION:
             raise Mistake(405, "Mutations are sent by POST.", "METHOD_NOT_ALLOWED", allow="POST")
         cost = self._house.graph.admit(operation, request.variables, caller.principal)

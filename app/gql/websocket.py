@@ -23,6 +23,7 @@ from app.gql.faults import Mistake
 from app.gql.frames import Closed, frame, frame_in
 from app.gql.payload import request_of
 from app.gql.streams import ended_in_time
+from app.kernel import access_log
 from app.kernel.errors import Unauthenticated
 from app.kernel.ids import uuid7
 from app.kernel.principal import ANONYMOUS
@@ -226,33 +227,44 @@ class Connection:
 
     async def _operate(self, id_: str, payload: Any) -> None:
         """Run one operation to its end: `next` frames and `complete`, or `error`."""
+        with access_log.operation_of_socket() as logged:
+            last = await self._last_frame(id_, payload, logged)
+        if last is not None:
+            # Free before the client hears of it: it may use the id again at once.
+            self._operations.pop(id_, None)
+            await self._send(last)
+
+    async def _last_frame(self, id_: str, payload: Any, logged: access_log.Request) -> str | None:
+        """Send the operation's answers; what to send last, None where the socket is closed instead."""
         try:
             async with aclosing(self._answers(payload)) as answers:
                 async for answer in answers:
                     if not answer.began:
                         raise Ended(answer.body["errors"])
                     await self._send(frame("next", id_, orjson.Fragment(answer.encoded)))
-            last = frame("complete", id_)
+            return frame("complete", id_)
         except Mistake as mistake:
-            last = frame("error", id_, mistake.errors)
+            logged.status = mistake.status
+            return frame("error", id_, mistake.errors)
         except Ended as ended:
             if ended.is_of_the_credential:
                 # An `error` frame would be final; 4403 makes clients come back with fresh parameters.
+                logged.status = 403
                 self.close(frames.FORBIDDEN, str(ended))
-                return
-            last = frame("error", id_, ended.errors)
+                return None
+            logged.status = 400
+            return frame("error", id_, ended.errors)
         except PeerGone:
             raise
         except Exception as problem:
-            last = frame("error", id_, [faults.told(problem, str(uuid7()))])
-        # Free before the client hears of it: it may use the id again at once.
-        self._operations.pop(id_, None)
-        await self._send(last)
+            logged.status = 500
+            return frame("error", id_, [faults.told(problem, str(uuid7()))])
 
     async def _answers(self, payload: Any) -> Any:
         house, caller = self._house, self._caller
         request = request_of(payload)
         operation = house.graph.operation(request)
+        access_log.tell(operation.name, operation.type.value)
         cost = house.graph.admit(operation, request.variables, caller.principal)
         if operation.type is not OperationType.SUBSCRIPTION:
             yield await house.graph.run(operation, request.variables, house.new_context(caller), cost)

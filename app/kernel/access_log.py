@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from time import perf_counter
 from typing import Any, Protocol
@@ -36,12 +37,15 @@ class Request:
     """What is known of the request under way.
 
     operation, kind, principal  set by the transports: the operation's name, its type, the caller's id
+    status                      set by sockets, whose operations have none of their own
     traceparent                 as the client sent it, where it is valid
     """
 
-    __slots__ = ("kind", "operation", "principal", "request_id", "sql", "trace_id", "traceparent")
+    __slots__ = ("kind", "operation", "principal", "request_id", "sql", "status", "trace_id", "traceparent", "watching")
 
-    def __init__(self, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, headers: list[tuple[bytes, bytes]], watching: Watching | None = None) -> None:
+        self.watching = watching
+        self.status = 200
         self.operation: str | None = None
         self.kind: str | None = None
         self.principal: str | None = None
@@ -60,6 +64,50 @@ class Request:
 
 _current: ContextVar[Request | None] = ContextVar("request", default=None)
 current = _current.get
+
+
+def tell(operation: str | None, kind: str) -> None:
+    """What the request under way turned out to be."""
+    if (request := current()) is not None:
+        request.operation, request.kind = operation, kind
+
+
+@contextmanager
+def operation_of_socket() -> Iterator[Request]:
+    """One operation of the socket under way, as a request of its own: with its line, its figures and its span."""
+    around = current()
+    request = Request([], around.watching if around is not None else None)
+    if around is not None:
+        request.request_id, request.trace_id, request.traceparent = (
+            around.request_id,
+            around.trace_id,
+            around.traceparent,
+        )
+    began, mark, counting = perf_counter(), _current.set(request), statements.set(request.sql)
+    span = request.watching.serving(request, "WEBSOCKET") if request.watching is not None else None
+    try:
+        yield request
+    except BaseException:
+        request.status = CLIENT_GONE  # or it completed a subscription: nobody waits for more
+        raise
+    finally:
+        seconds = perf_counter() - began
+        if span is not None:
+            span.end(request.status)
+        if request.watching is not None:
+            request.watching.requested(request.kind or "other", request.status, seconds)
+        log.info(
+            "operation",
+            status=request.status,
+            ms=round(seconds * 1000, 2),
+            type=request.kind,
+            operation=request.operation,
+            sql=request.sql.value,
+        )
+        statements.reset(counting)
+        _current.reset(mark)
+        if around is not None:
+            around.sql.value += request.sql.value
 
 
 class Span(Protocol):
@@ -136,7 +184,7 @@ class RequestLog:
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = perf_counter()
-        request = Request(scope["headers"])
+        request = Request(scope["headers"], self._watching)
         path = scope["path"][:_PATH_LENGTH_MAX]
         opened, code = False, 1006
 

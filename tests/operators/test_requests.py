@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -130,6 +131,35 @@ async def test_a_socket_has_a_line_when_it_opens_and_one_when_it_closes(api: Api
     assert opened["path"] == closed["path"] == "/graphql"
     assert (closed["code"], closed["request_id"]) == (4401, opened["request_id"])
     assert "c4n4ry" not in lines.text
+
+
+async def test_each_operation_of_a_socket_has_a_line_and_is_counted_like_a_request(api: Api, lines: Lines) -> None:
+    key = await api.key()
+    async with websockets.connect(api.socket_url, subprotocols=["graphql-transport-ws"]) as socket:
+
+        async def say(**frame: Any) -> None:
+            await socket.send(json.dumps(frame))
+
+        await say(type="connection_init", payload={"authorization": f"Bearer {key}"})
+        await say(type="subscribe", id="1", payload={"query": 'query Mug { sku(code: "MUG") { name } }'})
+        await say(type="subscribe", id="2", payload={"query": "{ nothing }"})
+        await say(type="subscribe", id="3", payload={"query": "subscription { orderEvents { __typename } }"})
+        answers = [json.loads(await socket.recv())["type"] for _ in range(5)]
+        await say(type="complete", id="3")
+        await say(type="ping")
+        await socket.recv()
+        figures = (await api.http.get("/metrics")).text
+
+    assert sorted(answers) == ["complete", "connection_ack", "error", "next", "next"]
+    (opened,) = lines.of("socket opened")
+    by_status = {line["status"]: line for line in lines.of("operation")}
+    assert {line["request_id"] for line in by_status.values()} == {opened["request_id"]}
+    assert (by_status[200]["operation"], by_status[200]["type"], by_status[200]["sql"]) == ("Mug", "query", 1)
+    assert by_status[200]["principal"].startswith("client:")
+    assert by_status[400]["type"] is None
+    assert by_status[499]["type"] == "subscription"
+    assert 'orderwire_http_requests_total{status="200",type="query"} 1.0' in figures
+    assert 'orderwire_http_requests_total{status="400",type="other"} 1.0' in figures
 
 
 async def test_figures_count_requests_statements_and_how_commands_ended(api: Api, shop: Shop) -> None:
