@@ -166,5 +166,7 @@ def _print(summary: Summary) -> None:
         console.print(f"  {rows:,} rows: {reason}", markup=False, soft_wrap=True)
     if summary.rejects:
         console.print(f"They stand in {summary.rejects}.", soft_wrap=True)
+    if summary.unread:
+        console.print(f"Columns that were not read: {', '.join(summary.unread)}.", markup=False, soft_wrap=True)
     if summary.interrupted:
         console.print("Interrupted: run it again to add what is missing.")

@@ -32,12 +32,14 @@ class File:
 
     path      may be compressed, whatever it is called
     encoding  of its text; a byte order mark of UTF-8 is left out
+    unread    columns whose names mean nothing to the format, set by its reader
     """
 
     def __init__(self, path: Path, encoding: str = "utf-8") -> None:
         self.path = path
         self.encoding = encoding
         self.header: list[str] = []
+        self.unread: list[str] = []
         self._line = 0
         self._row_chars = 0
         try:

@@ -10,6 +10,7 @@ from app.inventory.states import AdjustmentReason
 from app.orders.cleaning import LINES_MAX
 from app.orders.requests import OrderRequest
 
+REJECT_COLUMNS = ("import_row", "import_outcome", "import_reason")
 HELD_ROWS_MAX = 20_000
 HELD_ORDERS_MAX = 500
 

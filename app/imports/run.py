@@ -118,6 +118,7 @@ async def run(options: Options, database: Database, stop: asyncio.Event, moved: 
     finally:
         summary.interrupted = stop.is_set()
         summary.rejects = rejects.written
+        summary.unread = file.unread
         summary.end()
         rejects.close()
         file.close()

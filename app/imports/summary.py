@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from app.imports.files import Row
-from app.imports.items import Change, Format, Item, Kept, Kind, Outcome
+from app.imports.items import REJECT_COLUMNS, Change, Format, Item, Kept, Kind, Outcome
 from app.kernel.operator import OperatorProblem
 
 ADJUSTMENTS = "stock adjustments"
@@ -30,6 +30,7 @@ class Summary:
     """counts  by what was loaded and what became of it;  reasons  why rows were not loaded, with how many rows
 
     problem  what ended the import before its file did
+    unread   columns of the file that mean nothing to the format: often a name misspelled
     """
 
     kind: Kind
@@ -41,6 +42,7 @@ class Summary:
     counts: dict[str, dict[Outcome, Tally]] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
     rejects: Path | None = None
+    unread: Sequence[str] = ()
     began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
 
@@ -92,11 +94,11 @@ class Summary:
                 for kind, by_outcome in self.counts.items()
             },
             "reasons": self.reasons,
+            "unreadColumns": list(self.unread),
             "rejects": str(self.rejects) if self.rejects else None,
         }
 
 
-COLUMNS = ("import_row", "import_outcome", "import_reason")
 REASONS_MAX = 50
 OTHER_REASONS = "other reasons, in the file of rejects"
 
@@ -125,8 +127,8 @@ class Rejects:
                 ) from None
             self._writer = csv.writer(self._file)
             self._width = len(header)
-            self._own = [place for place, name in enumerate(header) if name not in COLUMNS]
-            self._writer.writerow([*COLUMNS, *(header[place] for place in self._own)])
+            self._own = [place for place, name in enumerate(header) if name not in REJECT_COLUMNS]
+            self._writer.writerow([*REJECT_COLUMNS, *(header[place] for place in self._own)])
         self._writer.writerows(self._lines(kept))
         self._file.flush()
 

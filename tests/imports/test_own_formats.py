@@ -1,9 +1,13 @@
 """Orderwire's own formats: every field of the five kinds, rejected rows, and files loaded again."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.imports.formats.orderwire import known
+from app.imports.items import Kind
 from app.kernel.operator import OperatorProblem
 from tests.imports.conftest import Desk, counted
 
@@ -67,6 +71,26 @@ async def test_what_is_wrong_is_rejected_by_name_and_the_rest_is_loaded(desk: De
     assert reasons["D"].startswith("`amount` is -1")
     assert "NOWHERE" in reasons["E"]
     assert reasons["nameless"] == "code is missing: give it."
+
+
+async def test_columns_that_mean_nothing_are_named(desk: Desk):
+    path = desk.write("code,name,wieght_grams,,import_reason\nMUG,Mug,300,,left over\n")
+
+    summary = await desk.load("skus", path)
+
+    assert (counted(summary), summary.unread) == ({"created": 1}, ["wieght_grams"])
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_column_that_the_page_names_is_read(kind: Kind):
+    page = (Path(__file__).parents[2] / "docs/concepts/import.md").read_text()
+    about = page.split(f"**{kind}** — ")[1].split("\n\n")[0]
+    in_csv = re.sub(r"\(JSON:[^)]*\)", "", about).split("JSON:")[0]
+    codes = [code for code in in_csv.split("`")[1::2] if re.fullmatch(r"[a-z0-9_ \n]+", code)]
+    names = {name for code in codes for name in code.split()}
+
+    assert len(names) >= 6
+    assert names - known(kind) == set()
 
 
 async def test_a_code_that_stands_twice_is_loaded_in_the_files_order(desk: Desk):

@@ -11,7 +11,7 @@ from typing import Any
 from app.imports.files import BadRow, File, Row, cells_of
 from app.imports.formats import cells, orderwire_orders
 from app.imports.formats.cells import Given
-from app.imports.items import Entry, Figure, Item, Kept, Kind, Target, Upsert, grouped, kept
+from app.imports.items import REJECT_COLUMNS, Entry, Figure, Item, Kept, Kind, Target, Upsert, grouped, kept
 from app.inventory.states import AdjustmentReason
 
 Read = Callable[[File, Target], Iterator[Entry]]
@@ -29,6 +29,7 @@ NOT_JSON = "The line is no JSON object."
 def csv_reader(kind: Kind) -> Read:
     def read(file: File, target: Target) -> Iterator[Entry]:
         rows = file.rows(COLUMNS[kind])
+        file.unread = [name for name in file.header if name and name not in known(kind)]
         if kind is Kind.ORDERS:
             yield from _orders_of_rows(file, rows, target)
             return
@@ -187,6 +188,7 @@ _CUSTOMER_FIELDS = {
     "active": cells.flag,
 }
 _ADDRESS_KINDS = ("shipping", "billing")
+_ADDRESS_FIELDS = ("name", "company", "phone", "country", "latitude", "longitude")
 
 
 def _customer(given: Given, flat: bool) -> dict[str, Any]:
@@ -195,6 +197,21 @@ def _customer(given: Given, flat: bool) -> dict[str, Any]:
         if value is not None:
             found[name] = value
     return found
+
+
+def known(kind: Kind) -> frozenset[str]:
+    """The columns that are read, those that a file of rejects has put before them included."""
+    postal = {"city", "region", "postcode", *(f"line{n}" for n in range(1, 6))}
+    person = {f"{role}_{name}" for role in _ADDRESS_KINDS for name in (*postal, *_ADDRESS_FIELDS)}
+    own: dict[Kind, set[str]] = {
+        Kind.SKUS: {*_SKU_FIELDS, "prices", "components"},
+        Kind.LOCATIONS: {*_LOCATION_FIELDS, *postal},
+        Kind.CUSTOMERS: {*_CUSTOMER_FIELDS, "email", "phone", "references", *person},
+        Kind.STOCK: {"owner", "safety_stock", "reason", "reference"},
+        Kind.ORDERS: {*orderwire_orders.LINE_COLUMNS, *orderwire_orders.ORDER_COLUMNS, *person}
+        | {f"{role}_email" for role in _ADDRESS_KINDS},
+    }
+    return frozenset({*COLUMNS[kind], *own[kind], *REJECT_COLUMNS})
 
 
 def _parts_of_cells(given: Given) -> dict[str, list[Any] | None]:

@@ -47,6 +47,23 @@ LINE_COLUMNS = frozenset(
 )
 
 
+ORDER_COLUMNS = frozenset(
+    (
+        "external_ref",
+        "channel",
+        "currency",
+        "customer",
+        "placed_at",
+        "shipping_amount",
+        "order_discount",
+        "order_discount_code",
+        "expected_total",
+        "priority",
+        "note",
+    )
+)
+
+
 def _nested(whole: Given) -> dict[str, Any]:
     """What JSON writes as objects and lists, from cells that name them flat."""
     found: dict[str, Any] = {}
