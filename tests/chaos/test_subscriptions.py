@@ -104,7 +104,14 @@ async def test_every_subscriber_sees_every_version_once_in_order(
 
     truth = await _settled(shop)
     with suppress(TimeoutError):  # the assertions below say what is missing
-        await _until(lambda: all(_sees(follower, truth) for follower in everything), seconds=SETTLE_SECONDS)
+        await _until(
+            lambda: (
+                all(_sees(follower, truth) for follower in everything)
+                and all(_sees(follower, {order: truth[order] for order in follower.versions}) for follower in named)
+                and held[0].versions == held[1].versions
+            ),
+            seconds=SETTLE_SECONDS,
+        )
     with capsys.disabled():
         print(
             f"\n{sum(truth.values()):,} versions of {len(truth)} orders in {time.monotonic() - began:.0f} s; followers"
