@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import pwd
 import secrets
 import socket
 import tempfile
@@ -122,10 +123,21 @@ class Stores:
             child.hurry()
 
     def _claim(self) -> None:
+        self._refuse_what_another_user_owns()
         self._folder.claimed()
         self._lock = _locked(self._folder.path / LOCK_FILE)
         if self._options.fresh:
             self._folder.cleared(keep=frozenset({LOCK_FILE}))
+
+    def _refuse_what_another_user_owns(self) -> None:
+        """Root could enter, but what it leaves there would be closed to the owner, and what is there to the stores."""
+        folder = self._folder.path
+        owner = folder.stat().st_uid if folder.exists() else os.geteuid()
+        if os.geteuid() == 0 and owner != 0:
+            raise StoresRefused(
+                f"{folder} belongs to {_name_of(owner)}: run orderwire as that user, "
+                "or set ORDERWIRE_STATE_DIR to a folder of root's own."
+            )
 
     def _build(self) -> None:
         rights = privileges(self._options.mode)
@@ -266,6 +278,13 @@ def already_running(state_dir: Path) -> StoresRefused:
         f"Orderwire already runs on {state_dir} ({process}): stop that one, "
         "or set ORDERWIRE_STATE_DIR and ORDERWIRE_PORT to run a second one beside it."
     )
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return f"user {pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"user {uid}"
 
 
 def _locked(path: Path) -> IO[str]:

@@ -303,6 +303,22 @@ async def test_root_gives_up_its_rights_either_way_and_may_change_over(state_dir
     assert (state_dir.parent.stat().st_mode, state_dir.parent.stat().st_uid) == (above.st_mode, above.st_uid)
 
 
+@as_root
+@pytest.mark.parametrize("fresh", [False, True])
+def test_root_leaves_the_folder_of_another_user_alone(state_dir, fresh):
+    with started(state_dir):
+        pass
+    for path in (state_dir, *state_dir.rglob("*")):
+        os.chown(path, 65534, 65534)
+    before = {path: path.stat().st_mtime_ns for path in state_dir.rglob("*")}
+
+    with pytest.raises(StoresRefused, match=r"belongs to user \w+: run orderwire as that user, or set ORDERWIRE_STATE"):
+        Stores(state_dir, StoreOptions(fresh=fresh)).start()
+
+    assert {path: path.stat().st_mtime_ns for path in state_dir.rglob("*")} == before
+    assert {path.stat().st_uid for path in state_dir.rglob("*")} == {65534}
+
+
 def test_passwords_stand_on_no_command_line_and_in_no_open_file(state_dir):
     with started(state_dir) as stores:
         password = (state_dir / "password").read_text().strip()
