@@ -1,10 +1,12 @@
 """Spans: a request holds its commands, a command its statements; without a collector there are none."""
 
+import json
 import subprocess
 import sys
 
 import httpx2
 import pytest
+import websockets
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -17,6 +19,7 @@ from app.kernel.errors import NotFound
 from app.kernel.telemetry import Telemetry
 from app.kernel.tracing import Tracing
 from app.kernel.work import Runner
+from tests import running
 from tests.builders import Shop
 from tests.operators.conftest import Lines
 
@@ -54,6 +57,32 @@ async def test_a_request_is_one_trace_from_the_callers_span_to_the_statements(sh
     assert "c4n4ry" not in str([span.to_json() for span in spans.values()])
     assert lines.of("request")[0]["trace_id"] == TRACE
     await telemetry.close()
+
+
+async def test_each_operation_of_a_socket_is_a_span_with_its_statements(
+    database_url: str, redis_url: str, lines: Lines
+) -> None:
+    exporter = InMemorySpanExporter()
+    async with running.api(running.settings(database_url, redis_url)) as api:
+        tracing = api.services.telemetry.tracing = Tracing(exporter)
+        key = await api.key()
+        async with websockets.connect(api.socket_url, subprotocols=["graphql-transport-ws"]) as socket:
+            for frame in (
+                {"type": "connection_init", "payload": {"authorization": f"Bearer {key}"}},
+                {"type": "subscribe", "id": "1", "payload": {"query": 'query Mug { sku(code: "MUG") { name } }'}},
+            ):
+                await socket.send(json.dumps(frame))
+                await socket.recv()
+            assert json.loads(await socket.recv())["type"] == "complete"
+        tracing.flush()
+
+    spans = {span.name: span for span in exporter.get_finished_spans()}
+    (line,) = lines.of("operation")
+    assert f"{spans['query Mug'].context.trace_id:032x}" == line["trace_id"]
+    assert line["trace_id"] != lines.of("socket opened")[0]["trace_id"]  # a socket may live for days
+    assert any(
+        span.parent is not None and span.parent.span_id == spans["query Mug"].context.span_id for span in spans.values()
+    )
 
 
 def test_without_a_collector_nothing_of_ours_loads_opentelemetry() -> None:
