@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +35,24 @@ def unannounced(before: str, after: str, allowed: set[str]) -> list[str]:
     return [change.description for change in changes if change.description not in allowed]
 
 
-def base() -> str:
-    """The exported schema as the main branch has it, or else as last committed."""
+def base(root: Path = ROOT) -> str:
+    """The exported schema that this work began from: where it left the main branch, or one commit back on it."""
     if shutil.which("git") is None:
         pytest.skip("needs git, which is not here")
-    for revision in ("origin/main", "main", "HEAD"):
-        shown = subprocess.run(
-            ["git", "show", f"{revision}:{EXPORTED}"], cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        if shown.returncode == 0:
-            return shown.stdout
-    pytest.skip("needs a git history that holds graphql/schema.graphql")
+    for main in ("origin/main", "main"):
+        began = git(root, "merge-base", "HEAD", main)
+        if began and began != git(root, "rev-parse", "HEAD"):
+            return git(root, "show", f"{began.strip()}:{EXPORTED}") or ""
+    before = git(root, "show", f"HEAD^:{EXPORTED}")
+    if before is None:
+        pytest.skip("needs the commit before this one, which a clone of depth 1 leaves out: git fetch --deepen=1")
+    return before
+
+
+def git(root: Path, *words: str) -> str | None:
+    """What git answers; None where it refuses."""
+    told = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
+    return told.stdout if told.returncode == 0 else None
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +96,60 @@ def test_what_is_not_described_is_named_by_its_place() -> None:
     )
 
     assert undescribed(silent) == ["Query.a", "Query.a(x:)", "E.ONE", "I.f", "U", "S"]
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Callable[[str], Path]:
+    """Commits a schema to a repository of the test's own, and gives its folder."""
+    root = tmp_path / "repository"
+    (root / "graphql").mkdir(parents=True)
+    git(root, "init", "--quiet", "--initial-branch=main")
+
+    def commit(schema: str) -> Path:
+        (root / EXPORTED).write_text(schema)
+        git(root, "add", ".")
+        who = ("-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
+        assert git(root, *who, "commit", "--quiet", "--message", schema) is not None
+        return root
+
+    return commit
+
+
+def test_a_commit_on_main_is_compared_with_the_one_before(history: Callable[[str], Path], tmp_path: Path) -> None:
+    history("first")
+    root = history("second")
+
+    assert base(root) == "first"
+    assert base(cloned(root, tmp_path, "--depth=2")) == "first"
+
+
+def test_a_branch_is_compared_with_where_it_left_main(history: Callable[[str], Path]) -> None:
+    history("first")
+    root = history("second")
+    git(root, "switch", "--quiet", "--create", "work")
+    history("third")
+    history("fourth")
+    assert base(root) == "second"
+
+    git(root, "switch", "--quiet", "main")
+    history("of others, later")
+    git(root, "switch", "--quiet", "work")
+    assert base(root) == "second"
+
+
+def test_a_clone_without_the_commit_before_skips_with_the_remedy(
+    history: Callable[[str], Path], tmp_path: Path
+) -> None:
+    history("first")
+    shallow = cloned(history("second"), tmp_path, "--depth=1")
+
+    with pytest.raises(pytest.skip.Exception, match="--deepen=1"):
+        base(shallow)
+
+
+def cloned(root: Path, folder: Path, *how: str) -> Path:
+    assert git(root, "clone", "--quiet", *how, root.as_uri(), str(folder / "clone")) is not None
+    return folder / "clone"
 
 
 def test_a_removed_field_is_a_breaking_change_until_it_is_announced() -> None:
