@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -17,8 +17,8 @@ from app.kernel.state_folder import StateFolder
 
 PREFIX = "ORDERWIRE_"
 SECRET_LENGTH_MIN = 32
-# Passwords and keys that stand in examples all over the world; nothing that guards real orders may use one.
 _EXPECTED = {"int_parsing": "a whole number", "float_parsing": "a number", "bool_parsing": "true or false"}
+# Passwords and keys that stand in examples all over the world; nothing that guards real orders may use one.
 WELL_KNOWN_SECRETS = frozenset(
     {"", "admin", "change-me", "changeme", "default", "development", "orderwire", "password", "postgres", "secret"}
 )
@@ -121,16 +121,19 @@ class Settings(BaseSettings):
             )
             if url is None
         ]
-        if self.database_url and urlsplit(self.database_url).password in WELL_KNOWN_SECRETS:
-            problems.append(
-                f"{PREFIX}DATABASE_URL holds a default password, which production refuses: "
-                "give the database user a password of its own."
+        problems += [
+            f"{PREFIX}{name} holds a default password, which production refuses: give {user} a password of its own."
+            for name, url, user in (
+                ("DATABASE_URL", self.database_url, "the database user"),
+                ("REDIS_URL", self.redis_url, "the server"),
             )
+            if url and any(_well_known(password) for password in _passwords(url))
+        ]
         key = self.secret_key.get_secret_value() if self.secret_key else None
         remedy = "set it to the output of `openssl rand -hex 32`, the same for every process."
         if key is None:
             problems.append(f"{PREFIX}SECRET_KEY is not set, and production has no default: {remedy}")
-        elif len(key) < SECRET_LENGTH_MIN or len(set(key)) < 10 or key.lower() in WELL_KNOWN_SECRETS:
+        elif len(key) < SECRET_LENGTH_MIN or len(set(key)) < 10 or _well_known(key):
             problems.append(f"{PREFIX}SECRET_KEY is a default or easily guessed, which production refuses: {remedy}")
         return problems
 
@@ -211,6 +214,17 @@ def _parses(url: str) -> bool:
         return parts.port is None or parts.port > 0
     except ValueError:
         return False
+
+
+def _passwords(url: str) -> list[str]:
+    """The passwords that an address holds: before its host, and among its parameters."""
+    parts = urlsplit(url)
+    given = [] if parts.password is None else [unquote(parts.password)]
+    return given + [value for name, value in parse_qsl(parts.query, keep_blank_values=True) if name == "password"]
+
+
+def _well_known(secret: str) -> bool:
+    return secret.lower() in WELL_KNOWN_SECRETS
 
 
 def _refused(what: str, remedy: str) -> PydanticCustomError:

@@ -77,13 +77,23 @@ def test_production_refuses_secrets_that_can_be_guessed(key):
     assert key not in found[0].replace("ORDERWIRE_SECRET_KEY", "")
 
 
-@pytest.mark.parametrize("password", ["postgres", "orderwire", "changeme", ""])
-def test_production_refuses_default_database_passwords(password):
-    url = f"postgresql://u:{password}@h/d"
+@pytest.mark.parametrize("password", ["postgres", "Postgres", "p%6Fstgres", "orderwire", "changeme", ""])
+@pytest.mark.parametrize(
+    ("field", "address"),
+    [
+        ("database_url", "postgresql://u:{}@h/d"),
+        ("database_url", "postgresql://u@h/d?ssl=require&password={}"),
+        ("redis_url", "redis://:{}@h/0"),
+        ("redis_url", "unix:///run/valkey.sock?password={}"),
+    ],
+)
+def test_production_refuses_default_passwords(field, address, password):
+    addresses = {"database_url": "postgresql://u:p4Q@h/d", "redis_url": "redis://h"} | {field: address.format(password)}
 
-    found = problems(environment="production", database_url=url, redis_url="redis://h", secret_key=KEY)
+    found = problems(environment="production", secret_key=KEY, **addresses)
 
-    assert found[0].startswith("ORDERWIRE_DATABASE_URL holds a default password")
+    assert len(found) == 1
+    assert found[0].startswith(f"ORDERWIRE_{field.upper()} holds a default password")
 
 
 def test_all_problems_are_told_at_once_each_with_its_remedy(monkeypatch):
