@@ -34,6 +34,11 @@ async def reached(
         name for name, url in (("postgresql", settings.database_url), ("valkey", settings.redis_url)) if url is None
     )
     if not missing:
+        if fresh:
+            raise StoresRefused(
+                "--fresh clears the stores that `orderwire dev` starts, but ORDERWIRE_DATABASE_URL and "
+                "ORDERWIRE_REDIS_URL name others: unset both, or leave out --fresh and empty those yourself."
+            )
         yield settings
         return
     if not fresh and (other := running(settings.state_dir)) is not None:

@@ -121,6 +121,15 @@ async def test_fresh_is_refused_while_one_runs(orderwire: Orderwire):
     assert await get(command.port) == "here"
 
 
+async def test_fresh_is_refused_where_all_stores_are_the_operators(orderwire: Orderwire, state_dir):
+    named = {"ORDERWIRE_DATABASE_URL": "postgresql://u@localhost/d", "ORDERWIRE_REDIS_URL": "redis://localhost"}
+
+    sentence = await orderwire.refused("dev", "--fresh", **named)
+
+    assert sentence.endswith("unset both, or leave out --fresh and empty those yourself.")
+    assert (state_dir / "postgres").exists()
+
+
 async def test_a_taken_port(orderwire: Orderwire, blank_state_dir):
     port = free_port()
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", port)
