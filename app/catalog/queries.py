@@ -14,12 +14,12 @@ from app.kernel.db import Reads
 from app.kernel.filters import same_as_any
 from app.kernel.pagination import Listing, OrderTerm
 from app.kernel.principal import Principal
-from app.network.queries import is_public, visible_channels
+from app.network.queries import visible_channels
 
 
 def sku_visible(principal: Principal) -> ColumnElement[bool]:
     """Visitors see active SKUs."""
-    return Sku.active.is_(True) if is_public(principal) else true()
+    return Sku.active.is_(True) if principal.is_public else true()
 
 
 _SKUS: Select[*tuple[Any, ...]] = select(

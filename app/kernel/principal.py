@@ -16,6 +16,9 @@ class Kind(StrEnum):
     ANONYMOUS = "ANONYMOUS"
 
 
+_PUBLIC = frozenset({Kind.STOREFRONT, Kind.CUSTOMER, Kind.ANONYMOUS})
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """One caller.
@@ -32,6 +35,11 @@ class Principal:
     customer_id: UUID | None = None
     channel_id: UUID | None = None
     expires_at: datetime | None = None
+
+    @property
+    def is_public(self) -> bool:
+        """Whether this is a shop's visitor rather than somebody who runs the shop."""
+        return self.kind in _PUBLIC
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes

@@ -16,13 +16,6 @@ from app.kernel.pagination import Listing, OrderTerm
 from app.kernel.principal import Kind, Principal
 from app.network.models import Channel, ChannelLocation, Location
 
-_PUBLIC = (Kind.STOREFRONT, Kind.CUSTOMER, Kind.ANONYMOUS)
-
-
-def is_public(principal: Principal) -> bool:
-    """Whether the caller is a shop's visitor rather than somebody who runs the shop."""
-    return principal.kind in _PUBLIC
-
 
 def channel_visible(principal: Principal) -> ColumnElement[bool]:
     """A key bound to a channel sees that one; visitors see active ones."""
@@ -35,7 +28,7 @@ def _channel_rules(principal: Principal) -> list[ColumnElement[bool]]:
         rules.append(Channel.id == principal.channel_id)
     elif principal.kind is Kind.STOREFRONT:
         rules.append(false())
-    if is_public(principal):
+    if principal.is_public:
         rules.append(Channel.active.is_(True))
     return rules
 
@@ -53,7 +46,7 @@ def location_visible(principal: Principal) -> ColumnElement[bool]:
         rules.append(exists().where(serving.location_id == Location.id, serving.channel_id == principal.channel_id))
     elif principal.kind is Kind.STOREFRONT:
         rules.append(false())
-    if is_public(principal):
+    if principal.is_public:
         rules.append(Location.active.is_(True))
     return and_(*rules)
 

@@ -1,6 +1,6 @@
 """What stock can promise a set of lines: demand by SKU, what a reservation already holds, what a plan adds.
 
-Shared by placing, reserving and availability, so that the question and the deed cannot disagree.
+Pure. Shared by placing, reserving and availability, so that the question and the deed cannot disagree.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,6 @@ from app.inventory.refusals import InsufficientStock, UnitsAt
 from app.kernel.errors import NotFound, ValidationRefused
 from app.kernel.inputs import INT_MAX
 from app.kernel.principal import Kind, Principal
-from app.network.queries import is_public
 from app.sourcing import rules
 from app.sourcing.rules import Candidate, Destination
 
@@ -187,8 +186,8 @@ def seen_by(
 def _may_use(principal: Principal, channel: Mapping[str, Any]) -> bool:
     if principal.channel_id is None:
         # A storefront key sells in its channel: without one it sells nowhere.
-        return principal.kind is not Kind.STOREFRONT and (channel["active"] or not is_public(principal))
-    return principal.channel_id == UUID(channel["id"]) and (channel["active"] or not is_public(principal))
+        return principal.kind is not Kind.STOREFRONT and (channel["active"] or not principal.is_public)
+    return principal.channel_id == UUID(channel["id"]) and (channel["active"] or not principal.is_public)
 
 
 def retired(sku: Mapping[str, Any], facts: Facts) -> str | None:
