@@ -18,6 +18,7 @@ from app.kernel.errors import Refusal
 from app.kernel.operator import OperatorProblem
 from app.kernel.principal import system
 from app.kernel.settings import Settings
+from app.kernel.texts import spelled
 from app.kernel.work import CommandArguments, CommandFunction, Result, Runner
 from app.network.queries import channels_by_code
 
@@ -62,7 +63,7 @@ def create(
     async def work(office: Office) -> None:
         channel_id = None
         if channel is not None:
-            found = (await channels_by_code(office.reads, [channel])).get(channel)
+            found = (await channels_by_code(office.reads, [spelled(channel)])).get(spelled(channel))
             if found is None:
                 raise OperatorProblem(f"There is no channel with the code {channel!r}.")
             channel_id = found.id

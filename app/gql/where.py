@@ -10,6 +10,7 @@ import enum
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
+from unicodedata import normalize
 
 import strawberry
 from strawberry.types.base import get_object_definition
@@ -174,7 +175,7 @@ def _conditions(field: str, given: Any, node: str | None, path: list[str]) -> It
                     )
                 yield OneOf(field, tuple(_plain(each, node, at) for each in value))
             case "starts_with":
-                yield Prefix(field, value)
+                yield Prefix(field, normalize("NFC", value))
             case "is_null":
                 yield IsNull(field, value)
             case "range":
@@ -198,7 +199,9 @@ def _given(value: Any, path: list[str]) -> Iterator[tuple[str, Any, Any, list[st
 def _plain(value: Any, node: str | None, path: list[str]) -> Any:
     if node is not None:
         return uuid_of(value, node, path)
-    return value.value if isinstance(value, enum.Enum) else value
+    if isinstance(value, enum.Enum):
+        return value.value
+    return normalize("NFC", value).strip() if isinstance(value, str) else value  # as texts are stored
 
 
 def described(kind: type[enum.Enum], description: str, *, name: str | None = None, **values: str) -> None:

@@ -41,6 +41,11 @@ def spelled(value: str) -> str:
     return unicodedata.normalize("NFC", value.replace("\0", "\ufffd").encode("utf-8", "replace").decode())
 
 
+def kept(value: str) -> str:
+    """A line as it is stored, for looking it up."""
+    return spelled(value).strip()
+
+
 def line(value: str, path: Sequence[str] = (), *, most: int = NAME_MAX) -> str:
     """One line of text without spaces around it, not empty.  Raises ValidationRefused, which never repeats the text."""
     written = unicodedata.normalize("NFC", value).strip()

@@ -62,6 +62,17 @@ async def test_a_customer_is_created_changed_and_left_alone(shop):
     }
 
 
+async def test_a_reference_is_found_as_it_was_given(shop):
+    await shop.customer("C1", references=[{"system": "crm", "external_id": " Bu\u0308ro 7 "}])
+
+    shown = await shop.ask(
+        """query($id: String!) { customer(reference: {system: "crm", externalId: $id}) { code } }""",
+        id=" Bu\u0308ro 7 ",
+    )
+
+    assert shown["customer"] == {"code": "C1"}
+
+
 async def test_no_personal_data_leaves_the_customers_tables(shop):
     await shop.customer("ada@example.org", **ADA)
     await shop.customer("ada@example.org", name="Ada King")

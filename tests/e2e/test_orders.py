@@ -42,6 +42,28 @@ async def test_an_order_is_placed_and_read_back(api: Api, shop: Shop) -> None:
     assert found["order"] == {"number": placed["order"]["number"], "channel": {"code": "WEB"}, "customer": None}
 
 
+async def test_an_external_reference_is_found_as_it_was_given(api: Api, shop: Shop) -> None:
+    await shop.sku("MUG")
+    await shop.stock("MUG", 5)
+    key = await api.key()
+    ref = " Bu\u0308ro 7 "  # stored composed, and without the spaces
+    given = {"channel": "WEB", "lines": [{"sku": "MUG", "quantity": 1}], "externalRef": ref}
+
+    placed = (await api.ask(PLACE, {"input": given, "key": "k"}, key=key))["orderPlace"]
+    found = await api.ask(
+        """query($ref: String!) {
+          order(externalRef: {channel: "WEB", ref: $ref}) { number externalRef }
+          orders(where: {externalRef: {eq: $ref}}) { nodes { number } }
+        }""",
+        {"ref": ref},
+        key=key,
+    )
+
+    number = placed["order"]["number"]
+    assert found["order"] == {"number": number, "externalRef": "B\u00fcro 7"}
+    assert found["orders"]["nodes"] == [{"number": number}]
+
+
 async def test_a_dry_run_shows_the_order_and_keeps_nothing(api: Api, shop: Shop) -> None:
     await shop.sku("MUG")
     await shop.stock("MUG", 5)

@@ -46,6 +46,14 @@ def test_and_or_and_not_nest():
     assert [matches(predicate, {"code": code}) for code in ("A", "B", "D", None)] == [True, False, True, True]
 
 
+def test_texts_are_compared_in_the_spelling_they_are_stored_in():
+    decomposed = "MU\u0308LL"
+
+    where = MugWhere(code=StringFilter(eq=f" {decomposed} ", one_of=[decomposed], starts_with=f"{decomposed} "))
+
+    assert as_filter(where) == And((Eq("code", "MÜLL"), OneOf("code", ("MÜLL",)), Prefix("code", "MÜLL ")))
+
+
 def test_no_where_is_no_filter_and_an_empty_one_matches_everything():
     assert as_filter(None) is None
     assert matches(as_filter(MugWhere()), {})

@@ -36,7 +36,7 @@ from app.gql.where import (
     every,
     neither,
 )
-from app.kernel.texts import spelled
+from app.kernel.texts import kept, spelled
 
 
 @strawberry.input(description="What another system calls a customer.")
@@ -94,7 +94,7 @@ class CustomersQuery:
                 row = await info.context.load(queries.customers_by_code, spelled(code or ""))
             case _:
                 assert reference is not None
-                key = (spelled(reference.system), spelled(reference.external_id))
+                key = (spelled(reference.system), kept(reference.external_id))
                 row = await info.context.load(queries.customers_by_reference, key)
         return Customer.of(row) if row is not None else None
 

@@ -45,7 +45,7 @@ from app.gql.where import (
 )
 from app.kernel.errors import ValidationRefused
 from app.kernel.signing import BadSignature
-from app.kernel.texts import spelled
+from app.kernel.texts import kept, spelled
 from app.network import queries as network
 from app.orders import queries
 from app.orders.api.types import Order
@@ -121,7 +121,7 @@ class OrdersQuery:
         channel = await context.load(network.channels_by_code, spelled(external_ref.channel))
         if channel is None:
             return None
-        row = await context.load(queries.orders_by_external_ref, (channel.id, external_ref.ref))
+        row = await context.load(queries.orders_by_external_ref, (channel.id, kept(external_ref.ref)))
         return Order.of(row) if row is not None else None
 
     @strawberry.field(metadata=needs("orders:read"), description="Orders, the newest first unless you say otherwise.")
