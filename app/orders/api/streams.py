@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -105,11 +106,12 @@ class OrdersSubscription:
             accept=watch.accepts,
             after=after,
         )
-        async for item in items:
-            if isinstance(item, Ended):
-                viewer.refuse(item)
-                return
-            yield watch.shown(item)
+        async with aclosing(items):
+            async for item in items:
+                if isinstance(item, Ended):
+                    viewer.refuse(item)
+                    return
+                yield watch.shown(item)
 
 
 class _Watch:
