@@ -24,6 +24,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sku_id", "channel_id", name=op.f("pk_backorder_claim")),
     )
     op.create_index("ix_backorder_claim_open", "backorder_claim", ["sku_id"], postgresql_where=sa.text("units > 0"))
+    # An order placed or changed while claims are counted would be in none of them: the old functions claim nothing.
+    op.execute("LOCK TABLE orders, order_line IN SHARE ROW EXCLUSIVE MODE")
     op.execute(
         """
         INSERT INTO backorder_claim (sku_id, channel_id, units)

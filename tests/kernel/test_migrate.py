@@ -145,6 +145,35 @@ async def test_orders_that_wait_already_get_their_claims(database_url):
     await database.close()
 
 
+async def test_claims_are_counted_when_those_who_write_orders_are_done(database_url):
+    database = Database(database_url)
+    await database.open()
+    shop = Shop(database)
+    await shop.open()
+    await shop.sku("MUG", backorder_limit=10)
+    order_id = await shop.place({"MUG": 3})
+    hold = await shop.run(orders.hold, order_id=order_id, reason=HoldReason.FRAUD)
+    await database.close()
+    await walk(database_url, ("downgrade", "0001"))
+    waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'orders'::regclass)"
+    writer, onlooker = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
+    async with writer.transaction():
+        await writer.execute("UPDATE orders SET is_on_hold = false")
+        await writer.execute(
+            "UPDATE order_hold SET released_at = now(), released_by = 'test' WHERE id = $1", hold["holdId"]
+        )
+
+        migrating = asyncio.create_task(migrate(database_url))
+        async with asyncio.timeout(2):
+            while not await onlooker.fetchval(waiting):
+                assert not migrating.done(), "it counted while an order was being written"
+                await asyncio.sleep(0.01)
+    await migrating
+
+    assert await onlooker.fetchval("SELECT units FROM backorder_claim") == 3
+    await asyncio.gather(writer.close(), onlooker.close())
+
+
 async def test_a_table_that_others_hold_ends_the_migration_in_one_sentence(database_url, monkeypatch):
     await walk(database_url, ("downgrade", "0001"))
     other = await asyncpg.connect(database_url)
