@@ -127,11 +127,3 @@ async def components_of_bundles(reads: Reads, ids: Sequence[UUID]) -> Mapping[UU
     for row in rows:
         found[row.bundle_id].append(row)
     return found
-
-
-async def sku_facts(reads: Reads, channel_id: UUID, currency: str, codes: Sequence[str]) -> list[dict[str, Any]]:
-    """What placing an order needs to know of SKUs; see sql/catalog_sku_facts.sql."""
-    facts: list[dict[str, Any]] = await reads.value(
-        "SELECT catalog_sku_facts($1, $2, $3)", channel_id, currency, list(codes)
-    )
-    return facts

@@ -110,7 +110,7 @@ class Child:
         self._thread.start()
         with self._changed:
             self._changed.wait_for(lambda: self.state is ChildState.READY or self._over)
-        if failure := self._given_up():
+        if failure := self._failure:
             raise failure
 
     def stop(self) -> None:
@@ -154,9 +154,6 @@ class Child:
         with self._changed:
             if not self._changed.wait_for(lambda: self.state is ChildState.READY, seconds):
                 raise TimeoutError(f"{self.name} was not ready within {seconds:g} s")
-
-    def _given_up(self) -> Exception | None:
-        return self._failure
 
     def _send(self, number: signal.Signals) -> None:
         process = self._process

@@ -203,9 +203,3 @@ async def locations_of_channels(reads: Reads, ids: Sequence[UUID]) -> Mapping[UU
     for row in rows:
         found[row.channel_id].append(row)
     return found
-
-
-async def channel_facts(reads: Reads, channel_id: UUID) -> dict[str, Any] | None:
-    """What placing an order needs to know of its channel; see sql/network_channel_facts.sql."""
-    facts: dict[str, Any] | None = await reads.value("SELECT network_channel_facts($1)", channel_id)
-    return facts

@@ -3,7 +3,7 @@
 -- p_floor        safety stock of the channel, per allocation; the greater of it and the balance's own stays untouched
 -- p_reservation  NULL, or an open reservation whose units are used up; what it holds beyond the order is released
 -- Locks: the reservation, then balances by (sku, location, owner).
--- Refuses RESERVATION_EXPIRED, STOCK_TAKEN.
+-- Refuses RESERVATION_CLOSED, STOCK_TAKEN.
 CREATE OR REPLACE FUNCTION inventory_allocate(
     p_now timestamptz, p_actor text, p_order uuid,
     p_id uuid[], p_line uuid[], p_sku uuid[], p_location uuid[], p_owner text[], p_units int[], p_floor int[],
