@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects.postgresql import insert
 
 from app.customers import rules
 from app.customers.events import CustomerChanged
@@ -15,7 +14,7 @@ from app.customers.models import Customer, CustomerAddress, CustomerContact, Cus
 from app.kernel.errors import NotFound, ValidationRefused
 from app.kernel.filters import same_as_any
 from app.kernel.ids import uuid7
-from app.kernel.rows import insert_rows
+from app.kernel.rows import insert_new_rows, insert_rows
 from app.kernel.upserts import Aggregate, Change, Gathering, Item, Outcome, read_batch, upsert
 from app.kernel.work import Work, command
 
@@ -146,15 +145,12 @@ async def _write_references(work: Work, changes: Sequence[Change]) -> None:
         delete(CustomerReference).where(same_as_any(CustomerReference.customer_id.expression, owners))
     )
     rows = [{**each, "customer_id": change.id} for change in changes for each in change.facts["references"]]
-    if not rows:
-        return
-    # In one order for all, so that two batches never wait for each other.
-    rows.sort(key=lambda row: (row["system"], row["external_id"], row["customer_id"]))
-    taken = await work.db.execute(
-        insert(CustomerReference)
-        .on_conflict_do_nothing()
-        .returning(CustomerReference.system, CustomerReference.external_id, CustomerReference.customer_id),
+    taken = await insert_new_rows(
+        work.db,
+        CustomerReference.__table__,  # type: ignore[arg-type]
         rows,
+        key=("system", "external_id"),
+        returning=("system", "external_id", "customer_id"),
     )
     own = {(row.system, row.external_id, row.customer_id) for row in taken}
     gathering = Gathering()

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Table, TextClause, bindparam, text
+from sqlalchemy import Row, Table, TextClause, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,6 +20,18 @@ async def insert_rows(db: AsyncConnection, table: Table, rows: Rows) -> None:
         await db.execute(_insert(table, tuple(rows[0])), {"rows": _plain(rows)})
 
 
+async def insert_new_rows(
+    db: AsyncConnection, table: Table, rows: Rows, *, key: tuple[str, ...], returning: tuple[str, ...]
+) -> Sequence[Row[Any]]:
+    """Insert those rows whose unique key is not taken, in its order, so that two batches never wait for each other.
+
+    Returns the named columns of those inserted.
+    """
+    if not rows:
+        return []
+    return (await db.execute(_insert_new(table, tuple(rows[0]), key, returning), {"rows": _plain(rows)})).all()
+
+
 async def update_rows(db: AsyncConnection, table: Table, rows: Rows) -> None:
     """Set what the rows give, all the same columns, where the primary key is theirs."""
     if rows:
@@ -30,6 +42,15 @@ async def update_rows(db: AsyncConnection, table: Table, rows: Rows) -> None:
 def _insert(table: Table, names: tuple[str, ...]) -> TextClause:
     columns = ", ".join(names)
     return _with_rows(f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {_given(table)}")  # noqa: S608
+
+
+@cache
+def _insert_new(table: Table, names: tuple[str, ...], key: tuple[str, ...], returning: tuple[str, ...]) -> TextClause:
+    columns, unique = ", ".join(names), ", ".join(key)
+    return _with_rows(
+        f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {_given(table)} ORDER BY {unique} "  # noqa: S608
+        f"ON CONFLICT ({unique}) DO NOTHING RETURNING {', '.join(returning)}"
+    )
 
 
 @cache

@@ -14,13 +14,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Table, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.kernel.errors import Refusal, ValidationRefused, VersionConflict
 from app.kernel.filters import same_as_any
 from app.kernel.ids import uuid7
-from app.kernel.rows import update_rows
+from app.kernel.rows import insert_new_rows, update_rows
 from app.kernel.work import Work
 
 BATCH_MAX = 250
@@ -201,7 +200,6 @@ async def _create(work: Work, aggregate: Aggregate, items: Sequence[Item]) -> di
         )
         for item in items
     }
-    table = aggregate.table
     stamps = {"created_at": work.now, "updated_at": work.now, "version": 1}
     rows = [
         {name: each.facts[name] for name in aggregate.columns}
@@ -210,8 +208,9 @@ async def _create(work: Work, aggregate: Aggregate, items: Sequence[Item]) -> di
         | stamps
         for each in changes.values()
     ]
-    statement = insert(table).on_conflict_do_nothing(index_elements=["code"]).returning(table.c.code)
-    inserted = set((await work.db.execute(statement, rows)).scalars())
+    inserted = {
+        row.code for row in await insert_new_rows(work.db, aggregate.table, rows, key=("code",), returning=("code",))
+    }
     return {code: change for code, change in changes.items() if code in inserted}
 
 

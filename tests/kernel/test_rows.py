@@ -13,7 +13,7 @@ from app.kernel import events
 from app.kernel.db import Database, StatementCount, statements
 from app.kernel.events import Event, EventLog
 from app.kernel.ids import uuid7
-from app.kernel.rows import insert_rows, update_rows
+from app.kernel.rows import insert_new_rows, insert_rows, update_rows
 from app.network.models import Channel, Location
 from tests.builders import NOON, Shop
 
@@ -85,6 +85,21 @@ async def test_however_many_rows_are_one_statement(shop: Shop) -> None:
 
     assert count.value == 2
     assert (await shop.one("SELECT count(*) AS n FROM location WHERE name = 'Same'")).n == 300
+
+
+async def test_new_rows_leave_those_that_are_there_and_are_one_statement_too(shop: Shop) -> None:
+    rows = [location(f"L{number:04}") for number in range(1_200)]
+
+    async with shop.database.transaction() as db:
+        await insert_rows(db, Location.__table__, [location("L0007", name="Here before")])
+        statements.set(count := StatementCount())
+        new = await insert_new_rows(db, Location.__table__, rows[::-1], key=("code",), returning=("code", "id"))
+        none = await insert_new_rows(db, Location.__table__, [], key=("code",), returning=("code",))
+
+    assert count.value == 1
+    assert [tuple(row) for row in new] == [(row["code"], row["id"]) for row in rows if row["code"] != "L0007"]
+    assert none == []
+    assert (await shop.one("SELECT name FROM location WHERE code = 'L0007'")).name == "Here before"
 
 
 async def test_a_statement_with_many_sets_of_parameters_counts_as_often_as_it_runs(shop: Shop) -> None:
