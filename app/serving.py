@@ -10,10 +10,10 @@ from typing import Any
 
 import uvicorn
 
-from app.connections import Http, WebSockets
 from app.kernel.limits import BODY_BYTES_MAX
 from app.kernel.operator import OperatorProblem
 from app.kernel.settings import Settings
+from app.protocols import Http, WebSockets
 
 log = logging.getLogger("orderwire.serving")
 
