@@ -60,9 +60,7 @@ async def create(
 @command(scope=SCOPE)
 async def rotate(work: Work, *, name: str, key_id: str, secret_sha256: bytes, days: int | None = None) -> Result:
     """Give a client a second key; the first lives on until it is revoked.  Raises NotFound, ValidationRefused."""
-    client = await _locked(work, name)
-    if client.revoked_at is not None:
-        raise ValidationRefused(f"The client {name!r} has been revoked: create another.", path=["name"])
+    client = await _in_use(work, name)
     live = select(func.count()).where(
         ApiKey.client_id == client.id,
         ApiKey.revoked_at.is_(None),
@@ -101,9 +99,9 @@ async def revoke_client(work: Work, *, name: str) -> Result:
 
 
 @command(scope=SCOPE)
-async def set_scopes(work: Work, *, name: str, scopes: Collection[str]) -> Result:
-    """Say anew what a client may do.  Raises NotFound, ValidationRefused."""
-    client = await _locked(work, name)
+async def set_scopes(work: Work, *, name: str, scopes: Collection[str] | None = None) -> Result:
+    """Say anew what a client may do; by default what its kind usually may.  Raises NotFound, ValidationRefused."""
+    client = await _in_use(work, name)
     wanted = _scopes(ClientKind(client.kind), scopes, client.channel_id)
     await work.db.execute(update(ApiClient).where(ApiClient.id == client.id).values(scopes=wanted))
     work.record(events.client_changed(client.id, await _next_version(work, client.id)))
@@ -135,6 +133,14 @@ async def _locked(work: Work, name: str) -> Row[UUID, str, UUID | None, datetime
     if found is None:
         raise NotFound("client", name, path=["name"])
     return found
+
+
+async def _in_use(work: Work, name: str) -> Row[UUID, str, UUID | None, datetime | None]:
+    """A client that has not been revoked, locked.  Raises NotFound, ValidationRefused."""
+    client = await _locked(work, name)
+    if client.revoked_at is not None:
+        raise ValidationRefused(f"The client {name!r} has been revoked: create another.", path=["name"])
+    return client
 
 
 async def _next_version(work: Work, client_id: UUID) -> int:

@@ -19,10 +19,13 @@ from app.kernel.operator import OperatorProblem
 from app.kernel.principal import system
 from app.kernel.settings import Settings
 from app.kernel.texts import spelled
+from app.kernel.upserts import camel
 from app.kernel.work import CommandArguments, CommandFunction, Result, Runner
 from app.network.queries import channels_by_code
 
-app = typer.Typer(help="Create, list, rotate and revoke API keys.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Create, list, rotate and revoke API keys, and say what they may.", no_args_is_help=True, add_completion=False
+)
 
 ONCE = "This key is shown once: keep it now, where only its holder can read it."
 _OPERATOR = system("keys", commands.SCOPE, "network:read")
@@ -30,6 +33,7 @@ _OPERATOR = system("keys", commands.SCOPE, "network:read")
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Days = Annotated[int | None, typer.Option(min=1, help="Days until the key ends by itself; without it, it does not.")]
 Name = Annotated[str, typer.Argument(help="The client's name.")]
+Scopes = Annotated[list[str] | None, typer.Option("--scope", help="May be given several times; default: its kind's.")]
 
 
 class Office:
@@ -53,7 +57,7 @@ class Office:
 def create(
     name: Name,
     kind: Annotated[ClientKind, typer.Option(case_sensitive=False, help="What sort of client it is.")],
-    scope: Annotated[list[str] | None, typer.Option(help="May be given several times; default: its kind's.")] = None,
+    scope: Scopes = None,
     channel: Annotated[str | None, typer.Option(help="The code of the channel it is bound to.")] = None,
     days: Days = None,
     as_json: Json = False,
@@ -96,6 +100,17 @@ def rotate(name: Name, days: Days = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def scopes(name: Name, scope: Scopes = None, as_json: Json = False) -> None:
+    """Say anew what a client may do, with all its keys. Streams of one that loses a scope end within seconds."""
+
+    async def work(office: Office) -> None:
+        result = await office.run(commands.set_scopes, name=name, scopes=scope)
+        typer.echo(json.dumps(result) if as_json else f"{name} may: {' '.join(result['scopes'])}")
+
+    _in_office(work)
+
+
+@app.command()
 def revoke(
     key: Annotated[str | None, typer.Argument(help="The id of a key, as `orderwire keys list` shows it.")] = None,
     client: Annotated[str | None, typer.Option(help="Revoke this client with all its keys instead.")] = None,
@@ -121,7 +136,8 @@ def list_(as_json: Json = False) -> None:
     async def work(office: Office) -> None:
         rows = [dict(row._mapping) for row in await queries.keys(office.reads)]  # noqa: SLF001 (public by its docs)
         if as_json:
-            typer.echo(json.dumps(rows, default=str, indent=2))
+            told = [{camel(name): value for name, value in row.items()} for row in rows]
+            typer.echo(json.dumps(told, default=str, indent=2))
             return
         lines = [("key", "state", "kind", "client", "scopes")]
         lines += [

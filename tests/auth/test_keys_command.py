@@ -42,11 +42,41 @@ def test_a_key_is_created_listed_rotated_and_revoked(keys):
     assert key.secret not in listed + keys("list", "--json")
 
     assert keys("revoke", key.key_id) == f"Revoked {key.key_id}.\n"
-    states = {row["key_id"]: row["revoked_at"] for row in json.loads(keys("list", "--json"))}
+    states = {row["keyId"]: row["revokedAt"] for row in json.loads(keys("list", "--json"))}
     assert states[key.key_id] is not None
     assert states[second.key_id] is None
     keys("revoke", "--client", "acme")
     assert "live" not in keys("list")
+    for ended in ("rotate", "scopes"):
+        with pytest.raises(OperatorProblem, match="has been revoked: create another"):
+            keys(ended, "acme")
+
+
+def test_scopes_are_said_anew_for_all_keys_of_a_client(keys):
+    first = json.loads(keys("create", "acme", "--kind", "partner", "--json"))["scopes"]
+    keys("rotate", "acme")
+
+    assert keys("scopes", "acme", "--scope", "orders:read", "--scope", "stock:read") == (
+        "acme may: orders:read stock:read\n"
+    )
+    assert [row["scopes"] for row in json.loads(keys("list", "--json"))] == [["orders:read", "stock:read"]] * 2
+    assert json.loads(keys("scopes", "acme", "--json"))["scopes"] == first
+
+
+def test_the_list_for_programs_names_its_fields_as_the_api_would(keys):
+    keys("create", "acme", "--kind", "partner")
+
+    assert list(json.loads(keys("list", "--json"))[0]) == [
+        "name",
+        "kind",
+        "scopes",
+        "channelId",
+        "clientRevokedAt",
+        "keyId",
+        "createdAt",
+        "expiresAt",
+        "revokedAt",
+    ]
 
 
 def test_what_cannot_be_done_is_one_sentence(keys):
@@ -57,6 +87,8 @@ def test_what_cannot_be_done_is_one_sentence(keys):
         (("create", "shop", "--kind", "storefront", "--channel", "nowhere"), "no channel with the code 'nowhere'"),
         (("create", "b", "--kind", "staff", "--scope", "orders:steal"), "no scope orders:steal"),
         (("rotate", "nobody"), "no client 'nobody'"),
+        (("scopes", "nobody"), "no client 'nobody'"),
+        (("scopes", "acme", "--scope", "orders:steal"), "no scope orders:steal"),
         (("revoke", "0" * 16), "no key"),
         (("revoke",), "Name either"),
     ]:
@@ -77,4 +109,4 @@ def test_a_key_belongs_to_the_channel_it_was_made_for(keys, database_url):
 
     asyncio.run(add_channel())
     keys("create", "shop", "--kind", "storefront", "--channel", "web")
-    assert json.loads(keys("list", "--json"))[0]["channel_id"] == "00000000-0000-0000-0000-000000000007"
+    assert json.loads(keys("list", "--json"))[0]["channelId"] == "00000000-0000-0000-0000-000000000007"
