@@ -29,6 +29,7 @@ class Follower:
     """Remembers what it was told, in order.
 
     versions    of each order, by id, as they came; a snapshot's version starts the list
+    left        those versions with which an order stopped matching `where`, by its id
     reconnects  how often it came back
     """
 
@@ -39,6 +40,7 @@ class Follower:
         self._variables = variables or {}
         self.cursor: str | None = None
         self.versions: dict[str, list[int]] = defaultdict(list)
+        self.left: dict[str, list[int]] = defaultdict(list)
         self.resets: list[str] = []
         self.problems: list[Any] = []
         self.reconnects = 0
@@ -79,6 +81,8 @@ class Follower:
             case "OrderChange":
                 self.changes += 1
                 self.versions[item["orderId"]].append(item["version"])
+                if not item["matches"]:
+                    self.left[item["orderId"]].append(item["version"])
             case "Reset":
                 self.resets.append(item["reason"])
         self.cursor = item["cursor"]
