@@ -34,7 +34,7 @@ test-long: $(VENV)/dev.stamp ## long random runs
 bench: $(VENV)/dev.stamp ## measurements, as ratios within one run
 	$(BIN)/python -m bench $(ONLY)
 
-schema: $(VENV)/runtime.stamp ## write graphql/schema.graphql, docs/states and docs/events from the code
+schema: $(VENV)/runtime.stamp ## write graphql/schema.graphql, docs/states, docs/events and docs/metrics.md from the code
 	$(BIN)/orderwire schema --output graphql/schema.graphql
 	$(BIN)/python -m app.reference
 

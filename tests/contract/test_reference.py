@@ -4,6 +4,8 @@ import re
 from importlib import import_module
 from pathlib import Path
 
+import pytest
+
 from app import reference
 
 ROOT = Path(__file__).parents[2]
@@ -26,12 +28,23 @@ def _pages(folder: str) -> list[Path]:
     return list((ROOT / "docs" / folder).iterdir())
 
 
-def test_alerts_are_about_figures_that_there_are():
-    page = (ROOT / "docs" / "operating.md").read_text()
-    told = set(re.findall(r"(?:orderwire|process)_\w+", page.split("## Alerts")[1].split("\n## ")[0]))
+@pytest.mark.parametrize(
+    ("page", "heading"), [("operating.md", "## Alerts"), ("concepts/live.md", "## Figures to watch")]
+)
+def test_what_is_to_be_watched_are_figures_that_there_are(page, heading):
+    text = (ROOT / "docs" / page).read_text()
+    told = set(re.findall(r"(?:orderwire|process)_\w+", text.split(heading)[1].split("\n## ")[0]))
 
     assert len(told) > 8
     assert {re.sub("_(bucket|count|sum)$", "", name) for name in told} <= set(reference.figures())
+
+
+def test_the_live_layer_tells_every_topic():
+    page = (ROOT / "docs" / "concepts" / "live.md").read_text()
+    told = re.search(r"^\| topic \|(.*)$", page, re.MULTILINE)[1]
+    declared = {topic.rstrip("?") for type_ in reference.event_types().values() for topic in type_.topics}
+
+    assert set(re.findall("`(.*?)`", told)) == declared
 
 
 def test_every_machine_has_a_page():
