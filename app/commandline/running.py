@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -171,6 +172,9 @@ async def _serve(server: serving.DrainingServer, listener: socket.socket, ending
 async def _started(server: serving.DrainingServer, task: asyncio.Task[None]) -> None:
     while not server.started and not task.done():
         await asyncio.sleep(0.005)
+    # What has been loaded stays: looking through it for garbage again and again took a fourth of a request's time.
+    gc.collect()
+    gc.freeze()
 
 
 async def _worker(settings: Settings) -> None:
