@@ -202,6 +202,9 @@ class Graph:
             context.together = getattr(event, "together", None)
             own = executor.build_per_event_executor(event)
             own.context_value = context
+            # graphql-core's copy shares the first one's memory of selections, whose keys are new with each event: a
+            # subscription would keep some of every event for as long as it lives.
+            own._relevant_sub_fields = {}  # noqa: SLF001
             result = execute_subscription_event(own)
             if not isinstance(result, ExecutionResult):
                 try:
