@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from bench.figures import Figure
-from bench.stage import API_CORE, bare
+from bench.stage import API_CORE, bare, on_core
 from tests.running import SECRET
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -62,7 +62,7 @@ async def _import(kind: str, file: Path, database_url: str, redis_url: str) -> d
             "ORDERWIRE_STATE_DIR": f"{folder}/state",
         }
         command = [
-            *("taskset", "-c", str(API_CORE), sys.executable, "-m", "app.cli", "import", kind, str(file)),
+            *(sys.executable, "-m", "app.cli", "import", kind, str(file)),
             *("--format", "online-retail", "--json", "--rejects", f"{folder}/rejects.csv"),
         ]
         out, peak_mb = await asyncio.to_thread(_run, command, environment)
@@ -72,7 +72,7 @@ async def _import(kind: str, file: Path, database_url: str, redis_url: str) -> d
 
 def _run(command: list[str], environment: dict[str, str]) -> tuple[bytes, float]:
     """What the process wrote, and the most memory it ever held, in MB."""
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, preexec_fn=on_core(API_CORE))
     assert process.stdout is not None
     out = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)

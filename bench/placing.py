@@ -35,15 +35,18 @@ mutation Place($input: OrderPlaceInput!, $key: String!) {
 
 async def measure(stage: Stage) -> list[Figure]:
     """Orders a second, ours and pgbench's, in turns; medians over the rounds."""
-    script = await _script(stage)
     ours, theirs, cpu_ms = [], [], []
     await _http(stage, WARM_SECONDS)
-    for _ in range(ROUNDS):
-        cpu = cpu_seconds(stage.api_pid)
-        ours.append(await _http(stage, SECONDS))
-        cpu_ms.append((cpu_seconds(stage.api_pid) - cpu) * 1000 / (ours[-1] * SECONDS))
-        theirs.append(await _pgbench(stage, script))
-        await stage.drained()
+    with tempfile.TemporaryDirectory(prefix="orderwire-bench-") as folder:
+        script = Path(folder) / "place.sql"
+        script.write_text(await _script(stage))
+        for _ in range(ROUNDS):
+            cpu = cpu_seconds(stage.api_pid)
+            ours.append(await _http(stage, SECONDS))
+            cpu_ms.append((cpu_seconds(stage.api_pid) - cpu) * 1000 / (ours[-1] * SECONDS))
+            await stage.drained()
+            theirs.append(await _pgbench(stage, script))
+            await stage.drained()
     ratio = statistics.median(ours) / statistics.median(theirs)
     return [
         Figure(
@@ -108,17 +111,15 @@ async def _pgbench(stage: Stage, script: Path) -> float:
     return next(float(line.split()[2]) for line in out.decode().splitlines() if line.startswith("tps ="))
 
 
-async def _script(stage: Stage) -> Path:
+async def _script(stage: Stage) -> str:
     """A real call of orders_place, its ids and SKUs drawn anew for each order."""
     arguments = await _captured(stage)
-    text = [
+    lines = [
         *(f"\\set {name} random(10000, {10_000 + SKUS - 1})" for name in "abc"),
         "\\set o random(100000000000, 999999999999)",
         f"SELECT orders_place({', '.join(arguments)});",
     ]
-    script = Path(tempfile.mkdtemp(prefix="orderwire-pgbench-")) / "place.sql"
-    script.write_text("\n".join(text))
-    return script
+    return "\n".join(lines)
 
 
 async def _captured(stage: Stage) -> list[str]:
