@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import UUID
 
 from app import figures
 from app.auth import handlers as auth
 from app.auth.authenticator import Authenticator
 from app.auth.keys import environment_name
+from app.auth.ports import CustomerExists
 from app.auth.tokens import CustomerTokens
 from app.customers import queries as customers
 from app.gql.caller import Caller
@@ -58,6 +58,7 @@ class Services:
         self.authenticator = Authenticator(
             self.database, self.customer_tokens, self.clock, environment_name(settings.environment)
         )
+        self.customer_exists: CustomerExists = customers.customer_exists
         self.recent_orders = RecentOrders()
         self.origins = Origins(self.database)
         self.health = Health(self.database, self.telemetry, self.hub)
@@ -92,11 +93,6 @@ class Services:
             request_id=request.request_id if request is not None else str(uuid7()),
             look_again=lambda: self.authenticator.look_again(caller),
         )
-
-    async def customer_exists(self, reads: Reads, customer_id: UUID) -> bool:
-        """Whether there is an active customer of this id that the caller may see."""
-        row = (await customers.customers_by_id(reads, [customer_id])).get(customer_id)
-        return row is not None and bool(row.active)
 
     def house(self, graph: Graph) -> House:
         """What the transports need."""

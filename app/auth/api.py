@@ -15,7 +15,6 @@ from app.gql.mutations import mutation
 from app.gql.nodes import Info, global_id, uuid_of
 from app.gql.scopes import ANYONE, needs, scoped
 from app.gql.where import described
-from app.kernel.errors import NotFound
 from app.kernel.principal import Kind
 from app.kernel.work import CommandArguments
 
@@ -105,10 +104,9 @@ class AuthMutation:
         of anybody else. It ends early when your own API client is revoked."""
         services = info.context.services
         customer_id = uuid_of(input.customer, "Customer", ["input", "customer"])
-        if not await services.customer_exists(info.context.reads, customer_id):
-            raise NotFound("customer", input.customer, path=["input", "customer"])
+        vouch = commands.vouching(services.customer_exists)
         claims = await info.context.run(
-            commands.vouch, command, customer_id=customer_id, lifetime_seconds=input.lifetime_seconds
+            vouch, command, customer_id=customer_id, lifetime_seconds=input.lifetime_seconds
         )
         tokens: CustomerTokens = services.customer_tokens
         return CustomerTokenCreatePayload(

@@ -14,10 +14,11 @@ from sqlalchemy.exc import IntegrityError
 
 from app.auth import events, tokens
 from app.auth.models import ApiClient, ApiKey
+from app.auth.ports import CustomerExists
 from app.auth.states import DEFAULT_SCOPES, PUBLISHABLE_SCOPES, SCOPES, ClientKind
 from app.kernel.errors import NotFound, ValidationRefused
 from app.kernel.ids import uuid7
-from app.kernel.work import Result, Work, command
+from app.kernel.work import CommandFunction, Result, Work, command
 
 SCOPE = "keys:write"
 LIVE_KEYS_MAX = 2
@@ -108,19 +109,30 @@ async def set_scopes(work: Work, *, name: str, scopes: Collection[str] | None = 
     return {"client": str(client.id), "scopes": wanted}
 
 
-@command(scope="tokens:create")
-async def vouch(work: Work, *, customer_id: UUID, lifetime_seconds: int) -> Result:
-    """Say that the bearer of a token is this customer; the claims of the token.  Raises ValidationRefused."""
-    if not 60 <= lifetime_seconds <= tokens.LIFETIME_SECONDS_MAX:
-        raise ValidationRefused(
-            f"A customer token lives 60 to {tokens.LIFETIME_SECONDS_MAX} seconds.", path=["input", "lifetimeSeconds"]
+def vouching(customer_exists: CustomerExists) -> CommandFunction:
+    """The command that says that the bearer of a token is this customer, and gives the token's claims.
+
+    It asks for the customer itself, when its key is claimed: a repeat gets the first answer whatever became of them.
+    """
+
+    @command(scope="tokens:create")
+    async def vouch(work: Work, *, customer_id: UUID, lifetime_seconds: int) -> Result:
+        """Raises NotFound, ValidationRefused."""
+        if not await customer_exists(work.reads, customer_id):
+            raise NotFound("customer", str(customer_id), path=["input", "customer"])
+        if not 60 <= lifetime_seconds <= tokens.LIFETIME_SECONDS_MAX:
+            raise ValidationRefused(
+                f"A customer token lives 60 to {tokens.LIFETIME_SECONDS_MAX} seconds.",
+                path=["input", "lifetimeSeconds"],
+            )
+        kind, _, client = work.principal.id.partition(":")
+        if kind != "client":
+            raise ValidationRefused("Only an API client can vouch for a customer.")
+        return tokens.claims_of(
+            customer_id=customer_id, client_id=UUID(client), token_id=uuid7(), now=work.now, lifetime=lifetime_seconds
         )
-    kind, _, client = work.principal.id.partition(":")
-    if kind != "client":
-        raise ValidationRefused("Only an API client can vouch for a customer.")
-    return tokens.claims_of(
-        customer_id=customer_id, client_id=UUID(client), token_id=uuid7(), now=work.now, lifetime=lifetime_seconds
-    )
+
+    return vouch
 
 
 async def _locked(work: Work, name: str) -> Row[UUID, str, UUID | None, datetime | None]:

@@ -75,6 +75,12 @@ async def customers_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Ro
     }
 
 
+async def customer_exists(reads: Reads, customer_id: UUID) -> bool:
+    """Whether there is an active customer of this id that the caller may see."""
+    row = (await customers_by_id(reads, [customer_id])).get(customer_id)
+    return row is not None and bool(row.active)
+
+
 async def customers_by_code(reads: Reads, codes: Sequence[str]) -> Mapping[str, Row[Any]]:
     return {
         row.code: row

@@ -14,6 +14,7 @@ from app.auth import commands as auth
 from app.auth.keys import Key, new_key, parse_key
 from app.auth.states import ClientKind
 from app.auth.tokens import CustomerTokens
+from app.customers.queries import customer_exists
 from app.demo.shop import CHANNEL, CUSTOMERS, DEMO
 from app.gql.nodes import global_id
 from app.kernel.clock import SystemClock
@@ -84,7 +85,7 @@ async def _token(runner: Runner, settings: Settings, service: Key) -> tuple[str,
     principal = replace(DEMO, id=f"client:{client_id}")
     claims = await runner.run(
         principal,
-        auth.vouch,
+        auth.vouching(customer_exists),
         CommandArguments(f"demo {uuid7()}"),
         customer_id=customer_id,
         lifetime_seconds=TOKEN_SECONDS,

@@ -16,6 +16,7 @@ from websockets.exceptions import InvalidStatus
 from app.auth import commands as auth
 from app.auth import keys
 from app.auth.keys import new_key, parse_key
+from app.customers import commands as customers
 from app.gql.nodes import parse_id
 from app.kernel.work import CommandArguments
 from tests.rights.scene import PROTOCOL, Scene, opened
@@ -211,3 +212,22 @@ async def test_a_closed_channels_pages_are_shut_out(scene: Scene) -> None:
     with pytest.raises(InvalidStatus):
         async with connect(scene.api.socket_url, subprotocols=[PROTOCOL], origin=B2B):  # type: ignore[list-item, arg-type]
             pass
+
+
+async def test_a_token_asked_for_again_is_the_same_also_when_the_customer_is_not_active_any_more(scene: Scene) -> None:
+    document = """mutation($customer: ID!, $key: String!) {
+      customerTokenCreate(input: {customer: $customer}, idempotencyKey: $key) { token userErrors { code path } } }"""
+
+    async def asked(key: str) -> Any:
+        given = {"customer": scene.ids["ada"], "key": key}
+        return (await scene.ask("service", document, given))["customerTokenCreate"]
+
+    first = await asked("same")
+    await scene.shop.run(customers.upsert_customer, customer={"code": "c-ada", "active": False})
+
+    assert first["token"]
+    assert await asked("same") == first
+    assert await asked("other") == {
+        "token": None,
+        "userErrors": [{"code": "NOT_FOUND", "path": ["input", "customer"]}],
+    }
