@@ -48,4 +48,5 @@ DEFAULT_SCOPES: dict[ClientKind, frozenset[str]] = {
 # What a storefront may be given at all, since anybody can read its key.
 PUBLISHABLE_SCOPES = DEFAULT_SCOPES[ClientKind.STOREFRONT]
 
+# Customers only read, by the row rules: commands that name a customer do not ask whether it is the caller.
 CUSTOMER_SCOPES = frozenset({"availability:read", "catalog:read", "customers:read", "orders:read"})

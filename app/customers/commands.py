@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 from app.customers import rules
 from app.customers.events import CustomerChanged
 from app.customers.models import Customer, CustomerAddress, CustomerContact, CustomerReference
-from app.kernel.errors import NotFound, ValidationRefused
+from app.kernel.errors import ValidationRefused
 from app.kernel.filters import same_as_any
 from app.kernel.ids import uuid7
 from app.kernel.rows import insert_new_rows, insert_rows
@@ -65,7 +65,6 @@ async def _upsert(work: Work, items: Sequence[Item]) -> list[Change]:
             "Your key belongs to one channel, and customers belong to none: use a key that is bound to no channel.",
             path=["input"],
         )
-    await _stay_oneself(work, items)
     changes = await upsert(work, _CUSTOMER, items)
     for name, table, columns in _PARTS:
         await _write_parts(work, [change for change in changes if change.rewrites(name)], name, table, columns)
@@ -74,16 +73,6 @@ async def _upsert(work: Work, items: Sequence[Item]) -> list[Change]:
         if change.outcome is not Outcome.UNCHANGED:
             work.record(CustomerChanged(subject=change.id, version=change.version))
     return changes
-
-
-async def _stay_oneself(work: Work, items: Sequence[Item]) -> None:
-    """A customer of the portal changes itself only, and hears of no other's version or name.  Raises NotFound."""
-    if work.principal.customer_id is None:
-        return
-    own = await work.reads.scalar(select(Customer.code).where(Customer.id == work.principal.customer_id))
-    for item in items:
-        if item.code != own:
-            raise NotFound("customer", item.code, path=item.at("code"))
 
 
 async def _stored_children(work: Work, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:

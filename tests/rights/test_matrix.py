@@ -57,6 +57,10 @@ def test_every_scope_that_a_field_needs_exists() -> None:
     assert {scope for each in fields() for scope in graph().rights.of(*each)} <= SCOPES
 
 
+def test_customers_only_read() -> None:
+    assert {scope.partition(":")[2] for scope in CUSTOMER_SCOPES} == {"read"}
+
+
 @pytest.mark.parametrize("caller", CALLERS)
 def test_without_the_scope_the_answer_names_the_field(caller: str) -> None:
     principal = CALLERS[caller]

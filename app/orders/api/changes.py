@@ -164,8 +164,8 @@ class OrderPlaceInput:
     )
     customer: str | None = strawberry.field(
         default=None,
-        description="The customer's code; leave out for a guest, with a customer's own token, and with a key that is"
-        " bound to a channel, which sees no customers.",
+        description="The customer's code; leave out for a guest, and with a key that is bound to a channel, which"
+        " sees no customers.",
     )
     reservation_token: str | None = strawberry.field(
         default=None, description="The token of `stockReserve`: its units are used first, the rest of it is released."

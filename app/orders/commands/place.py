@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from app.inventory.refusals import BackorderLimit, StockTaken
-from app.kernel.errors import Forbidden, ValidationRefused
+from app.kernel.errors import Forbidden
 from app.kernel.ids import uuid7
 from app.kernel.principal import Principal
 from app.kernel.work import Result, Work, one_call
@@ -36,7 +36,7 @@ async def place(work: Work, *, order: OrderRequest) -> Result:
     except BackorderLimit as reached:
         raise reached.named(world.facts.sku_codes()) from reached
     except ExternalRefTaken as taken:
-        if work.principal.customer_id is None and work.principal.may("orders:read"):
+        if work.principal.may("orders:read"):
             raise
         raise ExternalRefTaken(external_ref=taken.external_ref, number=None) from None
 
@@ -45,10 +45,6 @@ def _judge(work: Work, order: OrderRequest) -> None:
     """Rights that depend on what the order says.  Raises Forbidden."""
     if order.is_priced and not work.principal.may("orders:price"):
         raise Forbidden("orders:price")
-    if work.principal.customer_id is not None and order.customer is not None:
-        raise ValidationRefused(
-            "A customer orders in their own name: leave `customer` out.", path=["input", "customer"]
-        )
     if order.placed_at is not None and not work.principal.may("orders:backdate"):
         raise Forbidden("orders:backdate")
 
@@ -69,8 +65,6 @@ def _customer(principal: Principal, found: Mapping[str, Any] | None) -> tuple[st
 
     Keys bound to a channel see no customers.
     """
-    if principal.customer_id is not None:
-        return str(principal.customer_id), True
     if found is None or principal.channel_id is not None:
         return None, True
     return found["id"], found["active"]
