@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Hashable, Iterable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
 from typing import Generic, TypeVar
 
+from app.kernel.clock import Alarm
 from app.kernel.db import Reads
 from app.live.attachment import Attachment, Ended, Reset, Snapshot, State, Viewer
 from app.live.events import LoggedEvent, Position
@@ -43,18 +46,20 @@ async def follow_latest(
     throttle_seconds: float = 0.0,
     after: str | None = None,
     keys_max: int = KEYS_MAX,
+    due: Callable[[], tuple[K, datetime] | None] = lambda: None,
 ) -> AsyncGenerator[Snapshot[T] | LatestChange[K, V] | Reset | Ended, None]:
     """Snapshot, then the present value of each key that changed, no more often than the throttle allows.
 
     keys      what an event touches, of what this caller watches; called while events are handed out, so quick
     read      present values of the keys in one batch; a key left out is not shown (gone, or not the caller's to see)
+    due       the key that will next change by the passing of time alone, and when; asked again after each read
     after     a cursor of any earlier item: what changed since comes with its present value
     Raises CursorRefused. A caller too far behind gets Reset(TOO_MANY_CHANGES) and a snapshot.
     """
     start = hub.cursors.open(after) if after is not None else None
     mailbox = LatestMailbox(keys, keys_max=keys_max)
     async with Attachment(hub, viewer, topics, mailbox) as attached:
-        reader = _Reader(hub, viewer, attached, keys, read, keys_max=keys_max, throttle_seconds=throttle_seconds)
+        reader = _Reader(hub, viewer, attached, keys, read, due, keys_max=keys_max, throttle_seconds=throttle_seconds)
         reset: ResetReason | None = None
         while mailbox.ended is None:
             try:
@@ -91,6 +96,7 @@ class _Reader(Generic[K, V]):
         attached: Attachment[LatestMailbox[K]],
         keys: Callable[[LoggedEvent], Iterable[K]],
         read: Callable[[Reads, Collection[K]], Awaitable[Mapping[K, V]]],
+        due: Callable[[], tuple[K, datetime] | None],
         *,
         keys_max: int,
         throttle_seconds: float,
@@ -101,6 +107,7 @@ class _Reader(Generic[K, V]):
         self._mailbox = attached.mailbox
         self._keys = keys
         self._read = read
+        self._due = due
         self._keys_max = keys_max
         self._throttle_seconds = throttle_seconds
 
@@ -119,7 +126,8 @@ class _Reader(Generic[K, V]):
                     yield change
         while True:
             give_way()
-            await self._mailbox.ready()
+            with self._alarm():
+                await self._mailbox.ready()
             if (early := shown_at + self._throttle_seconds - loop.time()) > 0 and not self._mailbox.has_ended():
                 await asyncio.sleep(early)
             await self._attached.check_rights()
@@ -137,6 +145,19 @@ class _Reader(Generic[K, V]):
             async with aclosing(self._show(touched, head)) as changes:
                 async for change in changes:
                     yield change
+
+    @contextmanager
+    def _alarm(self) -> Iterator[None]:
+        """Touches the key that is due next, when it is."""
+        if (next_ := self._due()) is None:
+            yield
+            return
+        key, at = next_
+        alarm = Alarm(self._hub.clock, at, partial(self._mailbox.touch, key))
+        try:
+            yield
+        finally:
+            alarm.cancel()
 
     async def _touched_since(self) -> tuple[Collection[K], Position]:
         """Keys touched between `place` and the head, from where the mailbox goes on.  Raises CannotResume."""

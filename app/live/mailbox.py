@@ -15,6 +15,8 @@ from app.live.events import LoggedEvent
 
 K = TypeVar("K", bound=Hashable)
 
+_BEYOND = 2**63 - 1  # every position of the log
+
 
 class EndReason(StrEnum):
     """Why a stream ends although the client did nothing."""
@@ -166,9 +168,14 @@ class LatestMailbox(Mailbox, Generic[K]):
         taken, self._touched = self._touched, {}
         return taken
 
+    def touch(self, key: K) -> None:
+        """Note a key that changed without an event, by the passing of time: no position is past that."""
+        self._touched[key] = _BEYOND
+        self._signal()
+
     def _take_in(self, event: LoggedEvent) -> None:
         for key in self._keys(event):
-            self._touched[key] = event.pos
+            self._touched[key] = max(event.pos, self._touched.get(key, 0))
         if len(self._touched) > self._keys_max:
             self.overflow()
 

@@ -209,6 +209,12 @@ def is_preorder(sku: Mapping[str, Any], now: datetime) -> bool:
     return release is not None and datetime.fromisoformat(release) > now
 
 
+def next_release(facts: Facts, now: datetime) -> datetime | None:
+    """When the first of the preorders among these SKUs is released."""
+    preorders = (sku for sku in facts.skus.values() if is_preorder(sku, now))
+    return min((datetime.fromisoformat(sku["preorderReleaseAt"]) for sku in preorders), default=None)
+
+
 @dataclass(frozen=True, slots=True)
 class Allotment:
     """taken    what each SKU gets and from where, reserved units first

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
-from app.kernel.clock import SystemClock
+from app.kernel.clock import Clock, SystemClock
 from app.kernel.principal import Principal
 from app.live.cursor import Cursors
 from app.live.hub import Hub
@@ -97,9 +97,9 @@ class Watcher:
 
 
 @asynccontextmanager
-async def staged(shop: Shop, redis_url: str) -> AsyncIterator[Stage]:
+async def staged(shop: Shop, redis_url: str, clock: Clock | None = None) -> AsyncIterator[Stage]:
     """Runs a relay and a hub."""
-    clock = SystemClock()
+    clock = clock or SystemClock()
     hub = Hub(shop.database.dsn, redis_url, cursors=Cursors(SIGNER), clock=clock)
     await hub.connect()
     relay = asyncio.create_task(Relay(shop.database.dsn, redis_url, clock).run())

@@ -102,6 +102,27 @@ async def test_supply_that_is_late_is_no_news_every_second(shop: Shop, stage: St
         await quiet(watcher, stage)
 
 
+async def test_it_is_told_when_a_preorder_is_released(shop: Shop, redis_url: str) -> None:
+    later = timedelta(seconds=0.2)
+    for sku, wait in (("NEW", later), ("NEWER", 2 * later)):
+        await shop.sku(sku, preorder_release_at=shop.clock.now() + wait, backorder_limit=9)
+        await shop.stock(sku, 5)
+    await shop.sku("SET", components=[{"sku": "NEWER", "units": 1}])
+    async with (
+        staged(shop, redis_url, shop.clock) as stage,
+        stage.watching(WATCH, lines=lines(NEW=1, SET=1)) as watcher,
+    ):
+        await told(watcher, stage, 0, 0)
+        await quiet(watcher, stage)
+
+        shop.clock.advance(later)
+        await told(watcher, stage, 1, 0)
+        await quiet(watcher, stage)
+        shop.clock.advance(later)
+        await told(watcher, stage, 1, 1)
+        await quiet(watcher, stage)
+
+
 async def test_parts_of_bundles_count_also_those_it_gets_later(shop: Shop, stage: Stage) -> None:
     async with stage.watching(WATCH, lines=lines(SET=2)) as watcher:
         await told(watcher, stage, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from datetime import datetime
 from typing import Annotated, cast
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from app.live import attachment, latest, topics
 from app.live.attachment import Ended, Snapshot, State
 from app.live.events import LoggedEvent
 from app.live.latest import LatestChange
-from app.sourcing import cart, commands, queries
+from app.sourcing import cart, commands, promise, queries
 from app.sourcing.api.lists import CartLines, ChannelCode, ToDestination
 from app.sourcing.api.types import CartAvailability, CartLineInput
 from app.sourcing.cart import Cart
@@ -52,9 +53,9 @@ class SourcingSubscription:
     @strawberry.subscription(
         metadata=needs("availability:read"),
         description="What a channel can promise of these lines together: first as it is, then again whenever it"
-        " changes, at most ten times a second, because others buy, stock arrives, reservations end, or catalog"
-        " and channel change. Nothing is sent while nothing changes. With `after`, the first item comes"
-        " with the first change since that cursor.",
+        " changes, at most ten times a second, because others buy, stock arrives, reservations end, a preorder"
+        " is released, or catalog and channel change. Nothing is sent while nothing changes. With `after`,"
+        " the first item comes with the first change since that cursor.",
     )
     async def availability_changes(
         self,
@@ -86,6 +87,7 @@ class SourcingSubscription:
                 read=watch.read,
                 throttle_seconds=THROTTLE_SECONDS,
                 after=after,
+                due=watch.due,
             )
             async with aclosing(items):
                 async for item in items:
@@ -108,6 +110,7 @@ class _Watch:
         self._destination = destination
         self._told: Cart | None = None
         self._present: Cart | None = None
+        self._release: datetime | None = None
         self._skus: frozenset[str] = frozenset()
         self._heard: frozenset[str] = frozenset()
         self._missing_codes: frozenset[str] = frozenset()
@@ -116,7 +119,9 @@ class _Watch:
         """Raises NotFound, ValidationRefused."""
         codes = [line.sku for line in self._lines]
         facts = await queries.facts(reads, channel=self._channel, codes=codes, path=["channel"])
-        self._present = cart.evaluate(self._lines, facts, self._destination, reads.now)
+        now = reads.now
+        self._release = promise.next_release(facts, now)
+        self._present = cart.evaluate(self._lines, facts, self._destination, now)
         return self._present
 
     def follow_present_skus(self) -> None:
@@ -140,6 +145,10 @@ class _Watch:
         if event.aggregate == "sku" and event.payload["code"] in self._missing_codes:
             return (_CART,)
         return ()
+
+    def due(self) -> tuple[str, datetime] | None:
+        """When the answer changes without an event: a preorder is released. Supply that falls due has not come yet."""
+        return (_CART, self._release) if self._release is not None else None
 
     async def snapshot(self, reads: Reads) -> State[Cart]:
         return State(await self.evaluate(reads))
