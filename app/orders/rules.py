@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from app.kernel import money
-from app.orders.states import OPEN, FulfillmentStatus, Lifecycle, OrderAction, PaymentStatus
+from app.orders.states import EDGES, OPEN, FulfillmentStatus, Lifecycle, OrderAction, PaymentStatus
 
 
 class Buckets(Protocol):
@@ -63,17 +63,16 @@ def allowed_actions(
     lifecycle: Lifecycle, payment: PaymentStatus, fulfillment: FulfillmentStatus, *, on_hold: bool
 ) -> list[OrderAction]:
     """What may be done now, in the order of OrderAction."""
-    if lifecycle not in OPEN:
-        return [OrderAction.HOLD_RELEASE] if on_hold else []
-    confirmable = lifecycle == Lifecycle.PLACED and not on_hold and payment_policy_met(payment)
+    leading_on = {action for action, (sources, _) in EDGES.items() if lifecycle in sources}
+    may_go_on = not on_hold and payment_policy_met(payment)
     all_shipped = fulfillment in (FulfillmentStatus.SHIPPED, FulfillmentStatus.DELIVERED)
     return [
         action
         for action, allowed in (
-            (OrderAction.CONFIRM, confirmable),
-            (OrderAction.HOLD, True),
+            (OrderAction.CONFIRM, OrderAction.CONFIRM in leading_on and may_go_on),
+            (OrderAction.HOLD, lifecycle in OPEN),
             (OrderAction.HOLD_RELEASE, on_hold),
-            (OrderAction.CANCEL, not all_shipped),
+            (OrderAction.CANCEL, OrderAction.CANCEL in leading_on and not all_shipped),
         )
         if allowed
     ]

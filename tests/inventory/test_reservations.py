@@ -1,9 +1,10 @@
 """Reservations: racing for the last units, ending in time, being used and given back exactly once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import asyncpg
@@ -11,6 +12,7 @@ import pytest
 
 from app.inventory import commands as inventory
 from app.inventory.refusals import InsufficientStock, ReservationClosed, StockTaken
+from app.inventory.states import RESERVATION_EDGES, ReservationStatus
 from app.kernel.errors import NotFound, Refusal
 from app.kernel.principal import Kind, Principal
 from tests.builders import Shop
@@ -243,3 +245,34 @@ async def test_released_expired_and_used_at_the_same_moment_it_ends_once(shop: S
     assert placed + released + expired == 10
     assert (await shop.level("MUG")).allocated == placed * 2
     assert (await shop.level("MUG")).reserved == 0
+
+
+async def test_every_action_leads_from_every_state_where_its_edge_says(shop: Shop) -> None:
+    await shop.sku("MUG")
+    await shop.stock("MUG", 99)
+
+    async def expire(_: str) -> None:
+        shop.clock.advance(timedelta(seconds=60))
+        await shop.database.call(EXPIRE, shop.clock.now())
+
+    actions: dict[str, Callable[[str], Awaitable[Any]]] = {
+        "extend": lambda token: shop.run(inventory.extend, token=token, seconds=60),
+        "release": lambda token: shop.run(inventory.release, token=token),
+        "expire": expire,
+        "consume": lambda token: shop.place({"MUG": 1}, reservation_token=token),
+    }
+    ways = {target: actions[action] for action, (_, target) in RESERVATION_EDGES.items()}
+    for state, (action, (sources, target)) in product(ReservationStatus, RESERVATION_EDGES.items()):
+        token = await shop.reserve({"MUG": 1}, seconds=60)
+        await ways[state](token)
+        assert await _status(shop, token) == state
+
+        told = await outcome(actions[action](token))
+
+        assert await _status(shop, token) == (target if state in sources else state), (state, action)
+        # The timer has nobody to refuse: it passes over what is closed.
+        assert (told == "DONE") == (state in sources or action == "expire"), (state, action)
+
+
+async def _status(shop: Shop, token: str) -> str:
+    return str((await shop.one("SELECT status FROM reservation WHERE token = :token", token=token)).status)

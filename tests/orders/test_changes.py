@@ -5,6 +5,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from app.kernel.errors import InvalidTransition, NotFound, ValidationRefused, VersionConflict
 from app.kernel.ids import uuid7
@@ -13,8 +14,9 @@ from app.kernel.work import CommandArguments
 from app.orders import commands as orders
 from app.orders.commands.cancel import CancelLine
 from app.orders.commands.lock import allowed
+from app.orders.models import Order
 from app.orders.refusals import NothingToCancel
-from app.orders.states import CancelReason, HoldReason, OrderAction
+from app.orders.states import EDGES, CancelReason, HoldReason, Lifecycle, OrderAction
 from tests.builders import STAFF, Shop
 
 
@@ -239,6 +241,27 @@ async def test_what_is_allowed_is_done_and_what_is_not_is_refused(shop: Shop, st
             async with rehearsal:
                 pass
         assert (refused.value.command, refused.value.allowed) == (action, actions)
+
+
+async def test_every_action_leads_from_every_state_where_its_edge_says(shop: Shop, order_id: UUID) -> None:
+    commands = {
+        OrderAction.CONFIRM: (orders.confirm, {}),
+        OrderAction.CANCEL: (orders.cancel, {"reason": CancelReason.OTHER}),
+    }
+    force = "UPDATE orders SET lifecycle = :state WHERE id = :id"
+    for state in Lifecycle:
+        await shop.execute(force, state=state, id=order_id)
+        for action, (sources, target) in EDGES.items():
+            command, given = commands[action]
+            rehearsal = shop.runner.rehearse(STAFF, command, CommandArguments(None), order_id=order_id, **given)
+            if state in sources:
+                async with rehearsal as (_, reads):
+                    assert await reads.scalar(select(Order.lifecycle).where(Order.id == order_id)) == target
+            else:
+                with pytest.raises(InvalidTransition):
+                    async with rehearsal:
+                        pass
+    await shop.execute(force, state=Lifecycle.PLACED, id=order_id)
 
 
 async def test_a_second_click_on_a_release_is_told_what_may_be_done(shop: Shop, order_id: UUID) -> None:

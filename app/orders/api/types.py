@@ -43,7 +43,7 @@ described(
     name="OrderLifecycle",
     PLACED="Taken, its units allocated or backordered.",
     CONFIRMED="Released: it may be fulfilled.",
-    COMPLETED="All of it has reached its end, goods and money.",
+    COMPLETED="All of it has reached its end, goods and money. Nothing leads there yet.",
     CANCELLED="Nothing of it is wanted any more.",
 )
 described(

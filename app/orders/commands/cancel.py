@@ -15,7 +15,7 @@ from app.orders.commands.backorders import give_back
 from app.orders.commands.lines import Line, Lines, components_of, read_lines, settle_bundle, store
 from app.orders.commands.lock import Row, allowed, change, lock
 from app.orders.refusals import NothingToCancel
-from app.orders.states import OPEN, CancelReason, FulfillmentStatus, Lifecycle, OrderAction
+from app.orders.states import EDGES, CancelReason, FulfillmentStatus, OrderAction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,8 @@ async def cancel(
     Locks: the order, then balances by (sku, location, owner), then backorder levels and claims.
     """
     before = await lock(work, order_id)
-    if before["lifecycle"] not in OPEN:
+    sources, target = EDGES[OrderAction.CANCEL]
+    if before["lifecycle"] not in sources:
         raise InvalidTransition(
             f"Order {before['number']} is {before['lifecycle']}: nothing of it can be cancelled.",
             state=before["lifecycle"],
@@ -69,7 +70,7 @@ async def cancel(
         work,
         before,
         fulfillment_status=status,
-        lifecycle=Lifecycle.CANCELLED if ended else before["lifecycle"],
+        lifecycle=target if ended else before["lifecycle"],
         cancelled_at=work.now if ended else None,
     )
     details = {
