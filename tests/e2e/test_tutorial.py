@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -67,7 +68,7 @@ async def address(tmp_path: Path) -> AsyncIterator[str]:
             pass
     yield served[0]
     process.terminate()
-    await process.communicate()
+    await asyncio.wait_for(process.communicate(), 60)
 
 
 def surroundings(tmp_path: Path) -> dict[str, str]:
@@ -84,6 +85,7 @@ async def test_the_tutorial_works_as_it_stands(address: str, tmp_path: Path) -> 
     shell = await asyncio.create_subprocess_exec(
         *("sh", "-eu"),
         cwd=tmp_path,
+        start_new_session=True,
         env=surroundings(tmp_path),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -97,7 +99,7 @@ async def test_the_tutorial_works_as_it_stands(address: str, tmp_path: Path) -> 
         assert await asyncio.wait_for(shell.wait(), ANSWER_SECONDS_MAX) == 0
     finally:
         if shell.returncode is None:
-            shell.kill()
+            os.killpg(shell.pid, signal.SIGKILL)  # what it runs holds its output open, and the wait is for that too
             await shell.wait()
 
 
