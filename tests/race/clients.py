@@ -22,6 +22,7 @@ from app.kernel.db import Database
 from app.kernel.errors import Refusal
 from app.kernel.telemetry import Telemetry
 from app.kernel.work import CommandArguments, CommandFunction, Runner
+from app.live.outage import give_way
 from app.orders import commands as orders
 from app.orders.commands.cancel import CancelLine
 from app.orders.requests import LineRequest, OrderRequest
@@ -123,6 +124,7 @@ class Clients:
     async def _let_time_pass(self) -> None:
         """A second in every hundredth, and the timers of two workers."""
         while True:
+            give_way()
             await asyncio.sleep(0.01)
             self.clock.advance(timedelta(seconds=1))
             try:
