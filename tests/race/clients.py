@@ -36,6 +36,7 @@ SKUS = ["MUG", "CUP", "JUG", "PAN"]
 LOCATIONS = ["LEEDS", "YORK", "HULL"]
 STOCK_AT_START = 40
 LASTING_SECONDS = 86_400
+PLENTY = 1_000
 RECENT = 24  # orders, holds and reservations that clients reach for, so that they meet
 
 
@@ -120,6 +121,14 @@ class Clients:
         """Let the time of all but the lasting reservations be over."""
         self.clock.advance(timedelta(hours=1))
         await self._release_expired()
+
+    async def serve_everybody(self) -> None:
+        """Let so much come in that nobody needs to wait, and one worker look once."""
+        changes = [Delta(sku=sku, location=location, units=PLENTY) for sku in self.skus for location in self.locations]
+        await self._ask(inventory.adjust, changes=changes, reason=AdjustmentReason.RECEIVED)
+        for change in changes:
+            self.book.on_hand[change.sku, change.location] += change.units
+        await self._serve_waiting()
 
     async def _let_time_pass(self) -> None:
         """A second in every hundredth, and the timers of two workers."""
