@@ -58,7 +58,8 @@ def machine() -> str:
         platform.machine(),
     )
     memory = int(Path("/proc/meminfo").read_text().split()[1]) / 2**20
+    kernel = platform.release().partition("-")[0]
     return (
-        f"{os.cpu_count()} × {cpu}, {memory:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()},"
+        f"{os.cpu_count()} × {cpu}, {memory:.0f} GiB, Linux {kernel}, Python {platform.python_version()},"
         f" load average {os.getloadavg()[2]:.1f} over the fifteen minutes of the run"
     )
