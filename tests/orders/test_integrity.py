@@ -1,19 +1,25 @@
 """Every view that proves an invariant is shown to see it broken: each is handed a deliberately wrong row."""
 
+from collections.abc import Iterator
 from decimal import Decimal
+from itertools import product
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from app.orders import commands as orders
+from app.orders import rules
 from app.orders.requests import DiscountRequest, LineRequest, ShippingRequest, TaxRequest
-from app.orders.states import HoldReason
+from app.orders.states import CancelReason, FulfillmentStatus, HoldReason
 from tests.builders import Shop
 
 OF_THE_ORDER = "order_id = (SELECT id FROM orders WHERE external_ref = 'A')"
+OF_THE_HELD = "order_id = (SELECT id FROM orders WHERE external_ref = 'H')"
 # A bundle's own line takes no stock: these pick the order's line of goods.
 MUG = f"{OF_THE_ORDER} AND sku_code = 'MUG' AND kind = 'GOODS'"
+SET, PART = f"{OF_THE_ORDER} AND kind = 'BUNDLE'", f"{OF_THE_ORDER} AND kind = 'COMPONENT'"
 LEVEL = "sku_id = (SELECT id FROM sku WHERE code = 'MUG')"
 # The view, and statements that break what it watches.
 WRONG: list[tuple[str, str]] = [
@@ -64,6 +70,48 @@ WRONG: list[tuple[str, str]] = [
     ("order_line_totals", f"DELETE FROM tax_line WHERE {OF_THE_ORDER} AND line_id IS NOT NULL"),
     ("order_holds", "UPDATE order_hold SET released_at = placed_at"),
     ("order_holds", "UPDATE orders SET is_on_hold = NOT is_on_hold"),
+    ("order_fulfillment", "UPDATE orders SET fulfillment_status = 'SCHEDULED' WHERE external_ref = 'A'"),
+    ("order_fulfillment", "UPDATE orders SET fulfillment_status = 'UNALLOCATED' WHERE external_ref = 'H'"),
+    (
+        "order_fulfillment",
+        f"UPDATE order_line SET shipped = 1 WHERE {OF_THE_HELD}",
+    ),
+    ("order_lifecycle", "UPDATE orders SET lifecycle = 'CANCELLED' WHERE external_ref = 'A'"),
+    ("order_lifecycle", "UPDATE orders SET lifecycle = 'PLACED' WHERE external_ref = 'C'"),
+    (
+        "order_lifecycle",
+        f"UPDATE order_line SET cancelled = ordered WHERE {OF_THE_HELD}",
+    ),
+    *(
+        ("order_bundles", f"UPDATE order_line SET {bucket} = {bucket} + 1 WHERE {SET}")
+        for bucket in ("ordered", "cancelled", "backordered", "allocated", "shipped")
+    ),
+    *(
+        ("order_bundles", f"UPDATE order_line SET {bucket} = {bucket} + {units} WHERE {PART}")
+        for bucket, units in (("ordered", 2), ("cancelled", 2), ("allocated", 2))
+    ),
+    ("order_bundles", f"UPDATE order_line SET allocated = allocated - 2, backordered = backordered + 2 WHERE {PART}"),
+    ("order_bundles", f"UPDATE order_line SET units_per_parent = 1 WHERE {PART}"),
+    ("order_bundles", f"UPDATE order_line SET units_per_parent = NULL WHERE {PART}"),
+    ("order_bundles", f"UPDATE order_line SET parent_id = NULL WHERE {PART}"),
+    (
+        "order_bundles",
+        f"UPDATE order_line SET {OF_THE_HELD} WHERE {PART}",
+    ),
+    ("order_bundles", f"DELETE FROM order_line WHERE {PART}"),
+    ("order_bundles", f"DELETE FROM order_line WHERE {SET}"),
+    ("order_discounts", "UPDATE orders SET discount_minor = discount_minor + 1 WHERE external_ref = 'A'"),
+    (
+        "order_discounts",
+        f"UPDATE order_discount SET amount_minor = amount_minor - 1 WHERE {OF_THE_ORDER} AND line_id IS NULL",
+    ),
+    ("order_discounts", f"DELETE FROM order_discount WHERE {OF_THE_ORDER}"),
+    ("order_line_discounts", f"UPDATE order_line SET discount_minor = 99 WHERE {MUG}"),
+    (
+        "order_line_discounts",
+        f"UPDATE order_discount SET amount_minor = 102 WHERE {OF_THE_ORDER} AND line_id IS NOT NULL",
+    ),
+    ("order_line_discounts", "UPDATE order_discount SET line_id = order_id WHERE line_id IS NOT NULL"),
     ("event_versions", "UPDATE event_log SET version = 7 WHERE aggregate = 'order' AND version = 2"),
     ("event_versions", "DELETE FROM event_log WHERE aggregate = 'order' AND version = 1"),
     ("event_positions", "UPDATE relay_shard SET pos = pos + 1"),
@@ -93,6 +141,8 @@ async def furnish(shop: Shop) -> None:
     )
     held = await shop.place({"MUG": 1}, external_ref="H")
     await shop.run(orders.hold, order_id=held, reason=HoldReason.FRAUD)
+    cancelled = await shop.place({"MUG": 1}, external_ref="C")
+    await shop.run(orders.cancel, order_id=cancelled, reason=CancelReason.CUSTOMER)
 
 
 async def seen(shop: Shop, wrong: str) -> set[str]:
@@ -140,3 +190,37 @@ async def test_what_breaks_nothing_is_seen_by_no_view(shop: Shop, healthy: str) 
     await furnish(shop)
 
     assert await seen(shop, healthy) == set()
+
+
+def units_of_a_line() -> Iterator[rules.Buckets]:
+    """All there can be of up to three units."""
+    for ordered in range(4):
+        for cancelled, backordered, unallocated, allocated in product(range(ordered + 1), repeat=4):
+            shipped = ordered - cancelled - backordered - unallocated - allocated
+            for delivered in range(shipped + 1):
+                yield SimpleNamespace(
+                    ordered=ordered,
+                    cancelled=cancelled,
+                    backordered=backordered,
+                    unallocated=unallocated,
+                    allocated=allocated,
+                    shipped=shipped,
+                    delivered=delivered,
+                )
+
+
+async def test_the_view_judges_as_the_rule_does(shop: Shop) -> None:
+    lines = list(units_of_a_line())
+    asked = text(
+        "SELECT array_agg(orders_fulfillment_status(w, u, b, s, d) ORDER BY n) FROM unnest("
+        "CAST(:wanted AS bigint[]), CAST(:unallocated AS bigint[]), CAST(:backordered AS bigint[]),"
+        " CAST(:shipped AS bigint[]), CAST(:delivered AS bigint[])) WITH ORDINALITY AS l (w, u, b, s, d, n)"
+    )
+    figures = {
+        name: [getattr(line, name) for line in lines] for name in ("unallocated", "backordered", "shipped", "delivered")
+    }
+    async with shop.database.engine.connect() as connection:
+        found = await connection.scalar(asked, {**figures, "wanted": [line.ordered - line.cancelled for line in lines]})
+
+    assert found == [rules.fulfillment_status([line]) for line in lines]
+    assert set(found) == set(FulfillmentStatus)

@@ -66,3 +66,55 @@ FROM orders o
 LEFT JOIN (SELECT order_id, count(*) AS open FROM order_hold WHERE released_at IS NULL GROUP BY order_id) h
        ON h.order_id = o.id
 WHERE o.is_on_hold <> (coalesce(h.open, 0) > 0);
+
+-- What an order says of its units, and what its lines say; a bundle's own line counts its components' units twice.
+CREATE OR REPLACE VIEW integrity_order_fulfillment AS
+SELECT *
+FROM (
+    SELECT o.id AS order_id, o.number, o.fulfillment_status,
+           orders_fulfillment_status(
+               coalesce(sum(l.ordered - l.cancelled), 0), coalesce(sum(l.unallocated), 0), coalesce(sum(l.backordered), 0),
+               coalesce(sum(l.shipped), 0), coalesce(sum(l.delivered), 0)) AS of_its_lines
+    FROM orders o LEFT JOIN order_line l ON l.order_id = o.id AND l.kind <> 'BUNDLE'
+    GROUP BY o.id
+) s
+WHERE fulfillment_status <> of_its_lines;
+
+-- An order is cancelled when nothing of it is wanted any more, and at no other time.
+CREATE OR REPLACE VIEW integrity_order_lifecycle AS
+SELECT o.id AS order_id, o.number, o.lifecycle, coalesce(sum(l.ordered - l.cancelled), 0) AS wanted
+FROM orders o LEFT JOIN order_line l ON l.order_id = o.id AND l.kind <> 'BUNDLE'
+GROUP BY o.id
+HAVING (o.lifecycle = 'CANCELLED') <> (coalesce(sum(l.ordered - l.cancelled), 0) = 0);
+
+-- A bundle is allocated as often as all its parts are; it is ordered and cancelled together with them.
+CREATE OR REPLACE VIEW integrity_order_bundles AS
+SELECT coalesce(b.id, c.parent_id) AS line_id, coalesce(b.order_id, min(c.order_id::text)::uuid) AS order_id,
+       b.ordered, b.cancelled, b.backordered, b.allocated, b.shipped, count(c.id) AS components,
+       min(c.allocated / nullif(c.units_per_parent, 0)) AS components_allocated
+FROM (SELECT * FROM order_line WHERE kind = 'BUNDLE') b
+FULL JOIN (SELECT * FROM order_line WHERE parent_id IS NOT NULL OR kind = 'COMPONENT') c ON c.parent_id = b.id
+GROUP BY b.id, b.order_id, b.ordered, b.cancelled, b.backordered, b.allocated, b.shipped, c.parent_id
+HAVING b.id IS NULL OR count(c.id) = 0
+    OR bool_or(c.order_id <> b.order_id
+               OR c.ordered IS DISTINCT FROM b.ordered * c.units_per_parent
+               OR c.cancelled IS DISTINCT FROM b.cancelled * c.units_per_parent)
+    OR b.allocated IS DISTINCT FROM min(c.allocated / nullif(c.units_per_parent, 0))
+    OR b.backordered <> b.ordered - b.cancelled - b.shipped - b.allocated;
+
+-- The discounts as they were given, and what the order says they come to.
+CREATE OR REPLACE VIEW integrity_order_discounts AS
+SELECT o.id AS order_id, o.number, o.discount_minor, coalesce(d.given, 0) AS given_minor
+FROM orders o
+LEFT JOIN (SELECT order_id, sum(amount_minor) AS given FROM order_discount GROUP BY order_id) d ON d.order_id = o.id
+WHERE o.discount_minor <> coalesce(d.given, 0);
+
+-- A line bears its own discounts and a share of the order's; which share is not kept, so it bears no less than its own.
+CREATE OR REPLACE VIEW integrity_order_line_discounts AS
+SELECT d.line_id, d.order_id, l.discount_minor, d.given AS given_minor
+FROM (
+    SELECT order_id, line_id, sum(amount_minor) AS given FROM order_discount WHERE line_id IS NOT NULL
+    GROUP BY order_id, line_id
+) d
+LEFT JOIN order_line l ON l.id = d.line_id AND l.order_id = d.order_id
+WHERE l.id IS NULL OR l.discount_minor < d.given;
