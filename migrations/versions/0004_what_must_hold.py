@@ -1,4 +1,4 @@
-"""More of what must hold is watched by views.
+"""More of what must hold is watched by views and guarded by triggers.
 
 Revision: 0004, after 0003
 """
@@ -18,6 +18,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP TRIGGER stock_movement_never_emptied ON stock_movement")
     functions.remove(revision)
     for earlier in ("0001", "0002", "0003"):
         functions.install(earlier)
