@@ -95,7 +95,8 @@ class Health:
         if settings.worker_port is None:
             yield None
             return
-        with contextlib.closing(serving.listen(settings.host, settings.worker_port)) as listener:
+        listening = serving.listen(settings.host, settings.worker_port, variable="ORDERWIRE_WORKER_PORT")
+        with contextlib.closing(listening) as listener:
             server = serving.server_for(Starlette(routes=self.routes()), settings)
             server.drain_seconds = 0
             task = asyncio.create_task(server.serve(sockets=[listener]))

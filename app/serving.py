@@ -106,8 +106,25 @@ def server_for(application: Any, settings: Settings) -> DrainingServer:
     return DrainingServer(config, before_exit=before_exit, drain_seconds=settings.drain_seconds)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket.  Raises OperatorProblem when the address is not to be had."""
+class PortTaken(OperatorProblem):
+    """Somebody listens on the port already."""
+
+
+def refuse_one_port_for_both(settings: Settings) -> None:
+    """API and worker on one machine cannot share a port.  Raises OperatorProblem."""
+    if settings.port and settings.port == settings.worker_port:
+        raise OperatorProblem(
+            f"ORDERWIRE_PORT and ORDERWIRE_WORKER_PORT are both {settings.port}, which only one of API and worker can "
+            "have: set ORDERWIRE_WORKER_PORT to another port."
+        )
+
+
+def listen(host: str, port: int, *, variable: str = "ORDERWIRE_PORT") -> socket.socket:
+    """A listening socket.
+
+    variable  what the port was set by, to be named in refusals
+    Raises PortTaken, and OperatorProblem when the address is not to be had otherwise.
+    """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except socket.gaierror:
@@ -123,7 +140,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(2048)
     except OSError as refused:
         listener.close()
-        raise OperatorProblem(_why_not(refused, host, port)) from None
+        raise _refusal(refused, host, port, variable) from None
     listener.setblocking(False)
     return listener
 
@@ -136,12 +153,14 @@ def address_of(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _why_not(refused: OSError, host: str, port: int) -> str:
+def _refusal(refused: OSError, host: str, port: int, variable: str) -> OperatorProblem:
     if refused.errno == errno.EADDRINUSE:
-        return (
+        return PortTaken(
             f"Port {port} on {host} is taken by another program: "
-            "stop that one, or set ORDERWIRE_PORT to a free port (0 takes any)."
+            f"stop that one, or set {variable} to a free port (0 takes any)."
         )
     if refused.errno == errno.EACCES:
-        return f"Port {port} needs rights that this user has not: set ORDERWIRE_PORT to a port above 1023."
-    return f"ORDERWIRE_HOST is {host}, which cannot be listened on ({refused.strerror}): set it to 127.0.0.1."
+        return OperatorProblem(f"Port {port} needs rights that this user has not: set {variable} to a port above 1023.")
+    return OperatorProblem(
+        f"ORDERWIRE_HOST is {host}, which cannot be listened on ({refused.strerror}): set it to 127.0.0.1."
+    )

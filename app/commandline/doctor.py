@@ -3,7 +3,6 @@
 import os
 import re
 import resource
-import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -11,11 +10,12 @@ from typing import Literal
 
 import asyncpg
 
-from app.embedded import running
-from app.embedded.postgresql import NEW_FOLDER_BYTES
+from app.commandline import listeners
+from app.embedded import Running, StoreOptions, Stores, embedded_programs, running
 from app.kernel.migrate import connect, revision_of
 from app.kernel.operator import OperatorProblem
 from app.kernel.settings import Misconfigured, Settings, unknown_variables
+from app.kernel.state_folder import StateFolder
 
 CLOCK_SKEW_SECONDS_MAX = 2.0
 OPEN_FILES_MIN = 4096
@@ -56,7 +56,7 @@ async def examine() -> list[Finding]:
     findings.append(Finding("settings", "ok", f"Settings are complete for {settings.environment}."))
     findings += _secret(settings)
     findings += _state_folder(settings)
-    findings += _port(settings)
+    findings += _ports(settings)
     findings += _open_files()
     findings += [finding async for finding in _stores(settings)]
     return findings
@@ -76,39 +76,60 @@ def _state_folder(settings: Settings) -> Iterator[Finding]:
     if settings.database_url and settings.redis_url and settings.secret_key:
         return
     folder = settings.state_dir
-    remedy = "set ORDERWIRE_STATE_DIR to a folder that this user may write."
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        yield Finding("state folder", "problem", f"{folder} cannot be written: {remedy}")
-        return
-    marked = (folder / "ORDERWIRE").is_file()
-    if folder.exists() and not marked and any(folder.iterdir()):
-        yield Finding("state folder", "problem", f"{folder} holds files that are not Orderwire's: {remedy}")
-        return
-    free = shutil.disk_usage(existing).free
-    if settings.database_url is None and free < NEW_FOLDER_BYTES:
-        needed = NEW_FOLDER_BYTES // 2**20
-        yield Finding(
-            "disk", "problem", f"The disk that holds {folder} has {free // 2**20} MB left: free at least {needed} MB."
-        )
-        return
-    yield Finding("state folder", "ok", f"{folder} can be written and has {free // 2**20} MB of room.")
-
-
-def _port(settings: Settings) -> Iterator[Finding]:
-    from app.serving import listen
-
-    if settings.port == 0:
-        return
+    programs = embedded_programs(settings)
+    if programs and running(folder):
+        return  # its stores answer for themselves
     try:
-        listen(settings.host, settings.port).close()
+        Stores(folder, StoreOptions(programs=programs)).examine() if programs else StateFolder(folder).examine()
     except OperatorProblem as refused:
-        if (other := running(settings.state_dir)) is not None:
-            yield Finding("port", "ok", f"Port {settings.port} is served, and process {other.pid} runs on this folder.")
-        else:
-            yield Finding("port", "problem", str(refused))
-    else:
-        yield Finding("port", "ok", f"Port {settings.port} on {settings.host} is free.")
+        yield Finding("state folder", "problem", str(refused))
+        return
+    what = f"Embedded stores can start on {folder}." if programs else f"{folder} can be written."
+    yield Finding("state folder", "ok", what)
+
+
+def _ports(settings: Settings) -> Iterator[Finding]:
+    from app import serving
+
+    if settings.port:
+        yield _port(settings, settings.port, "ORDERWIRE_PORT")
+    try:
+        serving.refuse_one_port_for_both(settings)
+    except OperatorProblem as refused:
+        yield Finding("port", "problem", str(refused))
+        return
+    if settings.worker_port:
+        yield _port(settings, settings.worker_port, "ORDERWIRE_WORKER_PORT")
+
+
+def _port(settings: Settings, port: int, variable: str) -> Finding:
+    from app import serving
+
+    try:
+        serving.listen(settings.host, port, variable=variable).close()
+    except serving.PortTaken as refused:
+        return _taken(running(settings.state_dir), port, refused)
+    except OperatorProblem as refused:
+        return Finding("port", "problem", str(refused))
+    return Finding("port", "ok", f"Port {port} on {settings.host} is free.")
+
+
+def _taken(other: Running | None, port: int, refused: OperatorProblem) -> Finding:
+    """A port that is taken is fine only where the Orderwire of this folder has it."""
+    if other is None:
+        return Finding("port", "problem", str(refused))
+    match listeners.listens(other.pid, port):
+        case True:
+            return Finding("port", "ok", f"Port {port} is served by process {other.pid}, which runs on this folder.")
+        case False:
+            return Finding("port", "problem", str(refused))
+        case None:
+            return Finding(
+                "port",
+                "warning",
+                f"Port {port} is taken, and it cannot be told whether by the Orderwire that runs on this folder: "
+                "run `orderwire doctor` as the user who started that.",
+            )
 
 
 def _open_files() -> Iterator[Finding]:

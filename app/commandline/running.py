@@ -48,6 +48,7 @@ class Ending:
 
 async def dev(settings: Settings, *, fresh: bool = False, demo: bool = False) -> None:
     """Everything in one process.  Raises OperatorProblem when something cannot start."""
+    serving.refuse_one_port_for_both(settings)
     if not (settings.database_url and settings.redis_url) and running(settings.state_dir):
         raise already_running(settings.state_dir)
     if "log_format" not in settings.model_fields_set:

@@ -12,6 +12,7 @@ from app.embedded.child import Death
 from app.embedded.privileges import Privileges
 from app.embedded.refusal import StoresRefused
 from app.embedded.wheel import wheel
+from app.kernel.state_folder import nearest_existing
 
 MAJOR = 18
 PORT = 5432  # only part of the socket's name
@@ -73,13 +74,19 @@ class PostgreSQL:
         draft = self.folder.with_name(f"{self.folder.name}.draft")
         if draft.exists():
             shutil.rmtree(draft)  # a first start that was killed; nothing was ever served from it
+        self.examine()
+        if not self.folder.exists():
+            self._initialise(draft)
+        self._rights.own(self.folder)
+
+    def examine(self) -> None:
+        """Look whether the server may run on the folder, and change nothing.  Raises StoresRefused or OSError."""
         if self.folder.exists():
             self._refuse_what_is_not_ours()
             self._refuse_too_little_space(MOVING_BYTES)
         else:
             self._refuse_too_little_space(NEW_FOLDER_BYTES)
-            self._initialise(draft)
-        self._rights.own(self.folder)
+            self._refuse_to_run_behind_a_closed(nearest_existing(self.folder.parents[1]))
 
     def before_launch(self) -> None:
         # We hold the state folder's lock, so a pid file is a leftover, and its number may by now be anybody's.
@@ -122,11 +129,7 @@ class PostgreSQL:
 
     def _initialise(self, draft: Path) -> None:
         """Make an empty cluster beside its final place, then move it there whole."""
-        if not self._rights.may_enter(self.binaries) or not self._rights.may_enter(draft.parent):
-            raise StoresRefused(
-                f"As root, PostgreSQL runs as another user, which may not read {self.binaries} or {draft.parent}: "
-                "install orderwire and set ORDERWIRE_STATE_DIR where every user may enter, or run it as that user."
-            )
+        self._refuse_to_run_behind_a_closed(draft.parent)
         draft.mkdir(mode=0o700)
         password_file = draft.with_suffix(".password")
         password_file.write_text(self._password)
@@ -149,6 +152,8 @@ class PostgreSQL:
         draft.rename(self.folder)
 
     def _refuse_what_is_not_ours(self) -> None:
+        if os.geteuid() not in {0, self.folder.stat().st_uid}:
+            raise StoresRefused(f"{self.folder} belongs to another user: {self._remedy_for_rights()}")
         try:
             missing = [name for name in ESSENTIAL if not (self.folder / name).exists()]
             if missing:
@@ -167,8 +172,15 @@ class PostgreSQL:
                 "Orderwire version that wrote it and load it here, or start with --fresh to begin empty."
             )
 
+    def _refuse_to_run_behind_a_closed(self, folder: Path) -> None:
+        if not self._rights.may_enter(self.binaries) or not self._rights.may_enter(folder):
+            raise StoresRefused(
+                f"As root, PostgreSQL runs as another user, which may not read {self.binaries} or {folder}: "
+                "install orderwire and set ORDERWIRE_STATE_DIR where every user may enter, or run it as that user."
+            )
+
     def _refuse_too_little_space(self, needed: int) -> None:
-        if shutil.disk_usage(self.folder.parent).free < needed:
+        if shutil.disk_usage(nearest_existing(self.folder.parent)).free < needed:
             raise StoresRefused(disk_full(self.folder, needed))
 
     def _remedy_for_rights(self) -> str:

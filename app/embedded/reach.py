@@ -14,6 +14,12 @@ from app.kernel.settings import Settings
 LET_IN_SECONDS_MAX = 30.0
 
 
+def embedded_programs(settings: Settings) -> frozenset[str]:
+    """The stores that no address was given for."""
+    named = (("postgresql", settings.database_url), ("valkey", settings.redis_url))
+    return frozenset(program for program, url in named if url is None)
+
+
 @contextlib.asynccontextmanager
 async def reached(
     settings: Settings,
@@ -30,9 +36,7 @@ async def reached(
     on_build  is given the stores before they start
     Raises StoresRefused or StateFolderRefused.
     """
-    missing = frozenset(
-        name for name, url in (("postgresql", settings.database_url), ("valkey", settings.redis_url)) if url is None
-    )
+    missing = embedded_programs(settings)
     if not missing:
         if fresh:
             raise StoresRefused(

@@ -4,19 +4,17 @@ import asyncio
 import contextlib
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import pwd
 import secrets
-import socket
-import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from app.embedded import sockets
 from app.embedded.child import Child
 from app.embedded.postgresql import PostgreSQL, disk_full
 from app.embedded.privileges import Mode, Privileges, privileges
@@ -24,8 +22,6 @@ from app.embedded.refusal import StoresRefused
 from app.embedded.valkey import Valkey
 from app.kernel.state_folder import StateFolder
 
-SOCKET_PATH_BYTES_MAX = 107
-LONGEST_SOCKET_NAME = ".s.PGSQL.5432.lock"
 LOG_BYTES_MAX = 16 * 1024 * 1024
 LOCK_FILE = "lock"
 
@@ -86,15 +82,24 @@ class Stores:
             self._tell_others()
         except OSError as refused:
             self.stop()
-            if refused.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StoresRefused(disk_full(self._folder.path / "postgres")) from None
-            raise StoresRefused(
-                f"{refused.filename or self._folder.path} cannot be used ({refused.strerror}): "
-                "run orderwire as the user who owns the state folder, or set ORDERWIRE_STATE_DIR to another one."
-            ) from None
+            raise self._why_not(refused) from None
         except BaseException:
             self.stop()
             raise
+
+    def examine(self) -> None:
+        """Look whether `start` would succeed, and change nothing.  Raises StoresRefused or StateFolderRefused."""
+        try:
+            self._refuse_what_another_user_owns()
+            self._folder.examine()
+            self._refuse_files_that_are_closed()
+            self._refuse_a_lost_password()
+            rights = privileges(self._options.mode)
+            sockets.examine(self._folder.path / "run", rights)
+            for program in self._programs(self._folder.path / "run", rights, password=""):
+                program.examine()
+        except OSError as refused:
+            raise self._why_not(refused) from None
 
     def stop(self) -> None:
         """Stop both and give the folder back."""
@@ -139,43 +144,67 @@ class Stores:
                 "or set ORDERWIRE_STATE_DIR to a folder of root's own."
             )
 
-    def _build(self) -> None:
-        rights = privileges(self._options.mode)
+    def _refuse_files_that_are_closed(self) -> None:
+        for name, needed in ((LOCK_FILE, os.R_OK | os.W_OK), ("password", os.R_OK)):
+            path = self._folder.path / name
+            if path.exists() and not os.access(path, needed):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    def _refuse_a_lost_password(self) -> None:
         root = self._folder.path
-        if rights.mode is Mode.SETUID:
-            root.chmod(0o711)  # so that the other user reaches the folders within that are his
-        logs, sockets = root / "log", self._socket_folder(rights)
-        logs.mkdir(exist_ok=True, mode=0o700)
-        for log_file in (logs / "postgresql.log", logs / "valkey.log"):
-            if log_file.exists() and log_file.stat().st_size > LOG_BYTES_MAX:
-                log_file.replace(log_file.with_suffix(".log.1"))
         if (root / "postgres").exists() and not (root / "password").exists():
             raise StoresRefused(
                 f"{root / 'password'} is missing, without which nobody may enter the database: restore it from a "
                 "copy of the folder, or start with --fresh to begin empty."
             )
+
+    def _why_not(self, refused: OSError) -> StoresRefused:
+        if refused.errno in (errno.ENOSPC, errno.EDQUOT):
+            return StoresRefused(disk_full(self._folder.path / "postgres"))
+        return StoresRefused(
+            f"{refused.filename or self._folder.path} cannot be used ({refused.strerror}): "
+            "run orderwire as the user who owns the state folder, or set ORDERWIRE_STATE_DIR to another one."
+        )
+
+    def _build(self) -> None:
+        rights = privileges(self._options.mode)
+        root = self._folder.path
+        if rights.mode is Mode.SETUID:
+            root.chmod(0o711)  # so that the other user reaches the folders within that are his
+        logs, socket_folder = root / "log", self._socket_folder(rights)
+        logs.mkdir(exist_ok=True, mode=0o700)
+        for log_file in (logs / "postgresql.log", logs / "valkey.log"):
+            if log_file.exists() and log_file.stat().st_size > LOG_BYTES_MAX:
+                log_file.replace(log_file.with_suffix(".log.1"))
+        self._refuse_a_lost_password()
         password = self._folder.remembered("password", lambda: secrets.token_hex(24))
+        for program in self._programs(socket_folder, rights, password):
+            program.prepare()
+            if isinstance(program, PostgreSQL):
+                self.database_url = program.url
+            else:
+                self.redis_url = program.url
+            self.children.append(Child(program, rights, self._on_change))
+
+    def _programs(self, socket_folder: Path, rights: Privileges, password: str) -> Iterator[PostgreSQL | Valkey]:
+        """Those to run.  Raises StoresRefused when one is not installed."""
+        root = self._folder.path
         if "postgresql" in self._options.programs:
-            server = PostgreSQL(
+            yield PostgreSQL(
                 folder=root / "postgres",
-                socket_folder=sockets,
-                log_file=logs / "postgresql.log",
+                socket_folder=socket_folder,
+                log_file=root / "log" / "postgresql.log",
                 password=password,
                 rights=rights,
                 settings=self._options.postgresql,
             )
-            server.prepare()
-            self.database_url = server.url
-            self.children.append(Child(server, rights, self._on_change))
         if "valkey" in self._options.programs:
-            broker = Valkey(
-                socket_folder=sockets,
-                log_file=logs / "valkey.log",
+            yield Valkey(
+                socket_folder=socket_folder,
+                log_file=root / "log" / "valkey.log",
                 password=password,
                 settings=self._options.valkey,
             )
-            self.redis_url = broker.url
-            self.children.append(Child(broker, rights, self._on_change))
 
     def _start_children(self) -> None:
         failures: list[BaseException] = []
@@ -206,7 +235,7 @@ class Stores:
         """Where the sockets lie: in the state folder, or in a short path where the kernel's limit demands it."""
         inside = self._folder.path / "run"
         inside.mkdir(exist_ok=True, mode=0o700)
-        folder = inside if _takes_sockets(inside) else _short_folder(inside)
+        folder = inside if sockets.are_taken_by(inside) else sockets.short_folder(inside, rights)
         self._foreign_socket_folder = folder if folder != inside else None
         rights.own(folder)
         return folder
@@ -299,33 +328,3 @@ def _locked(path: Path) -> IO[str]:
     file.write(json.dumps({"pid": os.getpid()}))
     file.flush()
     return file
-
-
-def _takes_sockets(folder: Path) -> bool:
-    """Whether sockets can be made in `folder`: its path is short enough and its file system knows them."""
-    if len(os.fsencode(folder / LONGEST_SOCKET_NAME)) > SOCKET_PATH_BYTES_MAX:
-        return False
-    trial = folder / "trial.sock"
-    trial.unlink(missing_ok=True)
-    with socket.socket(socket.AF_UNIX) as listener:
-        try:
-            listener.bind(str(trial))
-        except OSError as refused:
-            if refused.errno == errno.ENOSPC:
-                raise
-            return False
-    trial.unlink()
-    return True
-
-
-def _short_folder(instead_of: Path) -> Path:
-    """A private folder under the system's temporary one, the same at every start."""
-    name = hashlib.sha256(os.fsencode(instead_of)).hexdigest()[:12]
-    folder = Path(tempfile.gettempdir()) / f"orderwire-{name}"
-    folder.mkdir(exist_ok=True, mode=0o700)
-    if folder.is_symlink() or (os.geteuid() != 0 and folder.lstat().st_uid != os.geteuid()):
-        raise StoresRefused(
-            f"{folder} belongs to another user, and {instead_of} is too long for a socket: "
-            "set ORDERWIRE_STATE_DIR to a shorter path."
-        )
-    return folder

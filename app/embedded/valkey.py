@@ -43,6 +43,12 @@ class Valkey:
     def url(self) -> str:
         return f"unix://:{self._password}@{quote(str(self.socket), safe='/')}?db=0"
 
+    def prepare(self) -> None:
+        """Nothing is kept, so nothing is to be made first."""
+
+    def examine(self) -> None:
+        """Nothing is kept, so nothing can be amiss."""
+
     def before_launch(self) -> None:
         self.socket.unlink(missing_ok=True)
 

@@ -1,9 +1,11 @@
 """The one folder on disk that Orderwire calls its own, recognised by a marker file."""
 
+import contextlib
+import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +13,7 @@ from app.kernel.operator import OperatorProblem
 
 MARKER = "ORDERWIRE"
 _MARKER_TEXT = "This folder belongs to Orderwire. `orderwire dev --fresh` clears it.\n"
+_REMEDY = "set ORDERWIRE_STATE_DIR to a folder of its own."
 
 
 class StateFolderRefused(OperatorProblem):
@@ -32,20 +35,39 @@ class StateFolder:
 
         Raises StateFolderRefused when it holds someone else's files or cannot be written.
         """
-        if self.is_ours:
-            return self
-        remedy = "set ORDERWIRE_STATE_DIR to a folder of its own."
-        try:
+        with self._refusing():
+            if self.is_ours:
+                return self
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Asked again at the end: another process may be claiming the folder at the same time.
-            if any(entry.name != MARKER for entry in self.path.iterdir()) and not self.is_ours:
-                raise StateFolderRefused(f"{self.path} holds files that are not Orderwire's: {remedy}")
+            self._refuse_what_is_not_ours()
             (self.path / MARKER).write_text(_MARKER_TEXT)
-        except (FileExistsError, NotADirectoryError):
-            raise StateFolderRefused(f"{self.path} is not a folder: {remedy}") from None
-        except OSError as refused:
-            raise StateFolderRefused(f"{self.path} cannot be written ({refused.strerror}): {remedy}") from None
         return self
+
+    def examine(self) -> None:
+        """Look whether the folder can be claimed and written, and change nothing.  Raises StateFolderRefused."""
+        with self._refusing():
+            existing = nearest_existing(self.path)
+            if not existing.is_dir():
+                raise NotADirectoryError
+            if not os.access(existing, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            if existing == self.path and not self.is_ours:
+                self._refuse_what_is_not_ours()
+
+    def _refuse_what_is_not_ours(self) -> None:
+        # Asked again at the end: another process may be claiming the folder at the same time.
+        if any(entry.name != MARKER for entry in self.path.iterdir()) and not self.is_ours:
+            raise StateFolderRefused(f"{self.path} holds files that are not Orderwire's: {_REMEDY}")
+
+    @contextlib.contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """What the system refuses within the block, as a sentence."""
+        try:
+            yield
+        except (FileExistsError, NotADirectoryError):
+            raise StateFolderRefused(f"{self.path} is not a folder: {_REMEDY}") from None
+        except OSError as refused:
+            raise StateFolderRefused(f"{self.path} cannot be written ({refused.strerror}): {_REMEDY}") from None
 
     def cleared(self, *, keep: frozenset[str] = frozenset()) -> Self:
         """Remove everything in the folder but the marker and `keep`.  Raises StateFolderRefused when it is not ours."""
@@ -86,3 +108,8 @@ class StateFolder:
         finally:
             draft.unlink()
         return file.read_text().strip()
+
+
+def nearest_existing(path: Path) -> Path:
+    """The path itself, or the innermost folder above it that is there."""
+    return next(existing for existing in (path, *path.parents) if os.path.lexists(existing))

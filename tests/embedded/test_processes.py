@@ -144,6 +144,15 @@ async def test_a_taken_port(orderwire: Orderwire, blank_state_dir):
     server.close()
 
 
+async def test_one_port_for_api_and_worker(orderwire: Orderwire, blank_state_dir):
+    port = str(free_port())
+
+    sentence = await orderwire.refused("dev", port=port, ORDERWIRE_WORKER_PORT=port)
+
+    assert sentence.endswith("set ORDERWIRE_WORKER_PORT to another port.")
+    assert not blank_state_dir.exists()
+
+
 async def test_a_foreign_folder(orderwire: Orderwire, blank_state_dir):
     blank_state_dir.mkdir()
     (blank_state_dir / "thesis.txt").write_text("years of work")
