@@ -59,8 +59,8 @@ def _short(instead_of: Path) -> Path:
 
 
 def _refuse_a_foreign(folder: Path, instead_of: Path, rights: Privileges) -> None:
-    """Everybody can tell the name and make the folder first."""
-    if folder.is_symlink() or (os.geteuid() != 0 and folder.lstat().st_uid != rights.uid):
+    """Everybody can tell the name and make the folder first; as root we would even give away what lies within."""
+    if folder.is_symlink() or folder.lstat().st_uid not in {os.geteuid(), rights.uid}:
         raise StoresRefused(
             f"{folder} belongs to another user, and {instead_of} is too long for a socket: "
             "set ORDERWIRE_STATE_DIR to a shorter path."

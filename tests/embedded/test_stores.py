@@ -162,6 +162,28 @@ async def test_a_path_too_long_for_sockets_gets_a_short_folder(state_dir):
         assert await remembered(stores) == ["deep"]
 
 
+@as_root
+@pytest.mark.parametrize("begun", ["folder", "link"])
+def test_a_short_folder_that_somebody_else_made_first_is_left_to_them(state_dir, begun):
+    deep = state_dir / ("long" * 30)
+    with started(deep) as stores:
+        folder = Path(stores.redis_url.split("@")[1].split("?")[0]).parent
+    theirs = folder if begun == "folder" else state_dir / "theirs"
+    theirs.mkdir()
+    if begun == "link":
+        folder.symlink_to(theirs)
+    (theirs / "file").touch()
+    for path in (theirs, theirs / "file"):
+        os.chown(path, 12345, 12345)
+
+    for attempt in (Stores(deep).start, Stores(deep).examine):
+        with pytest.raises(StoresRefused, match=r"belongs to another user, .*set ORDERWIRE_STATE_DIR to a shorter"):
+            attempt()
+
+    assert {path.stat().st_uid for path in (theirs, theirs / "file")} == {12345}
+    folder.unlink() if begun == "link" else shutil.rmtree(folder)
+
+
 async def test_a_folder_name_with_spaces_and_signs(state_dir):
     odd = state_dir / "a b%c'd"
     with started(odd) as stores:
