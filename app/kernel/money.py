@@ -1,4 +1,4 @@
-"""Money as whole minor units; how many decimals a currency has is CLDR's to say (JPY 0, EUR 2, KWD 3)."""
+"""Money as whole minor units; how many decimals a currency has is ISO 4217's to say (JPY 0, EUR 2, KWD 3)."""
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
@@ -9,11 +9,19 @@ from babel.numbers import get_currency_precision
 
 PPM = 1_000_000
 
+# Where CLDR counts the decimals that a shop shows, and ISO 4217 those that banks and payment providers count in.
+# Source: ISO 4217 list one, and for MRO, SLL, STD and ZMK the last list one that they stood in.
+_UNLIKE_CLDR = {
+    **dict.fromkeys(("AFN", "ALL", "IRR", "KPW", "LAK", "LBP", "MGA", "MMK", "RSD", "SOS", "SYP", "YER"), 2),
+    **dict.fromkeys(("MRO", "SLL", "STD", "ZMK"), 2),
+    "IQD": 3,
+}
+
 
 @cache
 def exponent(currency: str) -> int:
-    """Decimals of the currency's minor unit."""
-    return int(get_currency_precision(currency))
+    """Decimals of the currency's minor unit; of one without (gold, say) what CLDR shows."""
+    return _UNLIKE_CLDR.get(currency, int(get_currency_precision(currency)))
 
 
 @cache

@@ -72,7 +72,7 @@ async def test_amounts_round_to_the_currencys_own_decimals(
 
 
 @pytest.mark.parametrize(
-    ("currency", "amount"), [("JPY", "0.1"), ("EUR", "0.001"), ("KWD", "0.0001"), ("EUR", "0.005")]
+    ("currency", "amount"), [("JPY", "0.1"), ("EUR", "0.001"), ("KWD", "0.0001"), ("IQD", "0.0001"), ("RSD", "0.005")]
 )
 async def test_an_amount_finer_than_its_currency_is_refused_where_it_stands(
     post: Shop, currency: str, amount: str
