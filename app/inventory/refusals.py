@@ -26,18 +26,23 @@ class InsufficientStock(Refusal):
         sku: str,
         requested: int,
         available: int,
+        backorderable: int = 0,
         by_location: Sequence[UnitsAt] = (),
         next_available_at: datetime | None = None,
         path: list[str] | None = None,
     ) -> None:
+        beyond = f" and {backorderable} beyond stock" if backorderable else ""
         later = f"the rest is due on {next_available_at:%Y-%m-%d}" if next_available_at else "no more is on its way"
+        most = available + backorderable
         super().__init__(
-            f"{requested} of {sku} asked for, {available} can be promised now; {later}. Ask for fewer, or wait.",
+            f"{requested} of {sku} asked for, {available} can be promised now{beyond}; {later}."
+            f" {f'Ask for up to {most}' if most else 'Leave it out'}, or wait.",
             path=path,
         )
         self.sku = sku
         self.requested = requested
         self.available = available
+        self.backorderable = backorderable
         self.by_location = list(by_location)
         self.next_available_at = next_available_at
 

@@ -331,9 +331,8 @@ def _allocate(
     for line in stocked:
         if not promise.is_preorder(line.sku, now):
             demand[line.sku["id"]] = demand.get(line.sku["id"], 0) + line.ordered
-    allotment = promise.allot(
-        demand, facts, _destination(request.shipping_address), reservation["lines"] if reservation else ()
-    )
+    held = reservation["lines"] if reservation else ()
+    allotment = promise.allot(demand, facts, _destination(request.shipping_address), held)
 
     wanted = [Wanted(line.id, line.sku["id"], line.ordered) for line in stocked]
     allocations = allocating.deal(wanted, allotment.taken)
@@ -345,9 +344,12 @@ def _allocate(
         line.backordered = line.ordered - line.allocated
         sku = line.sku
         beyond[sku["id"]] = beyond.get(sku["id"], 0) + line.backordered
-        if beyond[sku["id"]] and facts.backordered.get(sku["id"], 0) + beyond[sku["id"]] > sku["backorderLimit"]:
+        room = promise.backorder_room(sku, facts)
+        if beyond[sku["id"]] > room:
             requested = sum(other.ordered for other in stocked if other.sku["id"] == sku["id"])
-            refusals[sku["id"]] = promise.insufficient(facts, sku["code"], requested, now, line.path)
+            refusals[sku["id"]] = promise.insufficient(
+                facts, sku["code"], requested, now, line.path, held=held, backorderable=room
+            )
     if refusals:
         raise Refusal.together(list(refusals.values()))
     components: dict[UUID, list[Line]] = {}

@@ -89,7 +89,7 @@ class Promises:
     def _room(self, sku: Mapping[str, Any]) -> int:
         """Units of one SKU that an order may ask for: what is there, and what may be backordered."""
         units = 0 if promise.is_preorder(sku, self._now) else self._facts.units_promisable(sku["id"])
-        return units + max(0, int(sku["backorderLimit"]) - self._facts.backordered.get(sku["id"], 0))
+        return units + promise.backorder_room(sku, self._facts)
 
     def _by_location(self, needs: Sequence[tuple[Mapping[str, Any], int]]) -> list[UnitsFrom]:
         found = []

@@ -107,7 +107,7 @@ def evaluate(asked: Sequence[Asked], facts: Facts, destination: Destination | No
             continue
         sources = tuple(source for part in parts for source in _serve(part, piles, facts))
         for part in parts:
-            left = room.setdefault(part.sku["id"], _room(part.sku, facts))
+            left = room.setdefault(part.sku["id"], promise.backorder_room(part.sku, facts))
             part.backordered = min(left, part.wanted - part.got)
             room[part.sku["id"]] = left - part.backordered
         lines.append(_line(line, parts, sources, facts, now))
@@ -151,16 +151,14 @@ def _serve(part: _Part, piles: dict[str, list[Taken]], facts: Facts) -> list[Sou
     ]
 
 
-def _room(sku: Mapping[str, Any], facts: Facts) -> int:
-    return max(0, int(sku["backorderLimit"]) - facts.backordered.get(sku["id"], 0))
-
-
 def _line(line: Asked, parts: Sequence[_Part], sources: tuple[Source, ...], facts: Facts, now: datetime) -> CartLine:
     promised = min((part.got // part.units_each for part in parts), default=line.quantity)
     if promised == line.quantity:
         return CartLine(line.sku, line.quantity, CartLineStatus.PROMISED, promised, sources=sources)
     orderable = min((part.got + part.backordered) // part.units_each for part in parts)
-    later = [_covered_at(part, facts, now) for part in parts if part.got < part.wanted]
+    later = [
+        promise.covered_at(part.sku, part.wanted - part.got, facts, now) for part in parts if part.got < part.wanted
+    ]
     return CartLine(
         line.sku,
         line.quantity,
@@ -170,15 +168,3 @@ def _line(line: Asked, parts: Sequence[_Part], sources: tuple[Source, ...], fact
         sources,
         None if None in later else max(at for at in later if at is not None),
     )
-
-
-def _covered_at(part: _Part, facts: Facts, now: datetime) -> datetime | None:
-    """When what the part lacks could be had: supply has come, and a preorder is released."""
-    lacking = part.wanted - part.got
-    release = part.sku["preorderReleaseAt"]
-    if not promise.is_preorder(part.sku, now):
-        return facts.next_available_at(part.sku["id"], lacking, now)
-    released = datetime.fromisoformat(release)
-    beyond = lacking - facts.units_promisable(part.sku["id"])
-    due = facts.next_available_at(part.sku["id"], beyond, now) if beyond > 0 else now
-    return max(released, due) if due is not None else None

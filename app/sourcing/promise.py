@@ -255,19 +255,61 @@ def allot(
     return Allotment(taken, plan.missing)
 
 
-def insufficient(facts: Facts, code: str, requested: int, now: datetime, path: list[str]) -> InsufficientStock:
-    """The refusal that says what is missing, where the rest lies, and when more could be had."""
-    sku = facts.skus[code]["id"]
-    by_location = facts.promisable(sku)
+def backorder_room(sku: Mapping[str, Any], facts: Facts) -> int:
+    """Units of a SKU that may still be sold beyond stock."""
+    return max(0, int(sku["backorderLimit"]) - facts.backordered.get(sku["id"], 0))
+
+
+def covered_at(sku: Mapping[str, Any], lacking: int, facts: Facts, now: datetime) -> datetime | None:
+    """When units that stock does not give now could be had: supply has come, and a preorder is released."""
+    if not is_preorder(sku, now):
+        return facts.next_available_at(sku["id"], lacking, now)
+    released = datetime.fromisoformat(sku["preorderReleaseAt"])
+    beyond = lacking - facts.units_promisable(sku["id"])
+    due = facts.next_available_at(sku["id"], beyond, now) if beyond > 0 else now
+    return max(released, due) if due is not None else None
+
+
+def insufficient(
+    facts: Facts,
+    code: str,
+    requested: int,
+    now: datetime,
+    path: list[str],
+    *,
+    held: Sequence[Sequence[Any]] = (),
+    backorderable: int = 0,
+) -> InsufficientStock:
+    """The refusal that says what is missing, where the rest lies, and when more could be had.
+
+    held           [sku, location, owner, units] of the caller's reservation: nobody else's, and so available
+    backorderable  units that would be taken beyond stock
+    """
+    sku = facts.skus[code]
+    by_location = [] if is_preorder(sku, now) else _within_reach(sku["id"], facts, held)
     available = sum(at.units for at in by_location)
     return InsufficientStock(
         sku=code,
         requested=requested,
         available=available,
+        backorderable=backorderable,
         by_location=by_location,
-        next_available_at=facts.next_available_at(sku, max(requested - available, 0), now),
+        next_available_at=covered_at(sku, requested - available, facts, now),
         path=path,
     )
+
+
+def _within_reach(sku: str, facts: Facts, held: Sequence[Sequence[Any]]) -> list[UnitsAt]:
+    """Units that can be promised now to whoever holds a reservation, by location code, in the channel's order."""
+    codes = facts.location_codes()
+    units = {at.location: at.units for at in facts.promisable(sku)}
+    for held_sku, location, _, held_units in held:
+        if held_sku == sku:
+            # Held units stay the caller's when their location has left the channel since, which then knows no code.
+            code = codes.get(location, location)
+            units[code] = units.get(code, 0) + held_units
+    first = {code: n for n, code in enumerate(codes.values())}
+    return [UnitsAt(code, units[code]) for code in sorted(units, key=lambda code: first.get(code, len(first)))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,55 @@ async def test_before_its_release_a_sku_is_sold_from_the_backorder_limit_alone(s
     assert (await shop.level("GAME")).allocated == 0
 
 
+@pytest.mark.parametrize(("units", "days"), [(10, 9), (150, 20), (250, None)])
+async def test_a_preorders_refusal_promises_nothing_of_what_lies_there(
+    shop: Shop, units: int, days: int | None
+) -> None:
+    """What lies in stock can be had at the release, the rest when supply has come."""
+    await shop.sku("GAME", preorder_release_at=shop.clock.now() + timedelta(days=9))
+    await shop.stock("GAME", 100)
+    await shop.supply("GAME", 100, due_in=timedelta(days=20))
+
+    with pytest.raises(InsufficientStock) as refused:
+        await shop.place({"GAME": units})
+
+    no = refused.value
+    assert (no.available, no.by_location, no.backorderable) == (0, [], 0)
+    assert no.next_available_at == (None if days is None else shop.clock.now() + timedelta(days=days))
+
+
+async def test_a_refusal_counts_what_may_be_backordered(shop: Shop) -> None:
+    await shop.sku("MUG", backorder_limit=6)
+    await shop.place({"MUG": 1})
+    await shop.stock("MUG", 3)
+
+    with pytest.raises(
+        InsufficientStock, match=r"2 can be promised now and 5 beyond stock.* Ask for up to 7"
+    ) as refused:
+        await shop.place({"MUG": 10})
+
+    assert (refused.value.available, refused.value.backorderable) == (2, 5)
+    await shop.place({"MUG": 7})
+
+
+async def test_a_refusal_counts_what_the_orders_own_reservation_holds(shop: Shop) -> None:
+    await shop.location("YORK")
+    await shop.channel()
+    await shop.sku("MUG")
+    await shop.stock("MUG", 5)
+    token = await shop.reserve({"MUG": 5})
+    await shop.stock("MUG", 2, at="YORK")
+    await shop.supply("MUG", 1, due_in=timedelta(days=3))
+
+    with pytest.raises(InsufficientStock, match="Ask for up to 7") as refused:
+        await shop.place({"MUG": 8}, reservation_token=token)
+
+    no = refused.value
+    assert (no.available, [(at.location, at.units) for at in no.by_location]) == (7, [("LEEDS", 5), ("YORK", 2)])
+    assert no.next_available_at == shop.clock.now() + timedelta(days=3)
+    await shop.place({"MUG": 7}, reservation_token=token)
+
+
 async def test_a_sku_named_twice_is_counted_once_for_all_its_lines(shop: Shop) -> None:
     await shop.sku("MUG")
     await shop.stock("MUG", 5)

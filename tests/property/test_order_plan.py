@@ -9,6 +9,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.inventory.refusals import InsufficientStock
 from app.kernel.errors import Refusal
 from app.kernel.ids import uuid7
 from app.orders import allocating, placing
@@ -151,6 +152,33 @@ def test_an_order_that_is_taken_adds_up(raw: dict[str, Any], request: OrderReque
         if short[each["id"]]:
             assert raw["supply"]["backordered"][each["id"]] + short[each["id"]] <= each["backorderLimit"]
     adds_up(plan)
+
+
+@given(worlds(), st.sampled_from(PARTS), st.integers(1, 99), st.lists(st.integers(1, 9), max_size=2))
+def test_what_a_refusal_says_can_be_had_is_taken_and_one_more_is_not(
+    raw: dict[str, Any], code: str, units: int, held: list[int]
+) -> None:
+    lines = [[IDS[code], IDS[at], "", units] for at, units in zip(PLACES, held, strict=False)]
+    reservation = {"channelId": "c", "status": "OPEN", "expiresAt": (NOW + timedelta(hours=1)).isoformat()}
+    world = World(Facts.read(raw), {**reservation, "lines": lines}, None, True, None)
+
+    no = shortage(world, code, units)
+
+    if no is not None:
+        most = no.available + no.backorderable
+        assert sum(at.units for at in no.by_location) == no.available
+        assert shortage(world, code, most) is None or most == 0
+        assert shortage(world, code, most + 1) is not None
+
+
+def shortage(world: World, code: str, quantity: int) -> InsufficientStock | None:
+    """What an order of so many units is refused with."""
+    request = OrderRequest(channel="WEB", lines=[LineRequest(sku=code, quantity=quantity)], reservation_token="held")
+    try:
+        placing.plan(request, world, NOW, uuid7)
+    except InsufficientStock as no:
+        return no
+    return None
 
 
 def adds_up(plan: Placement) -> None:

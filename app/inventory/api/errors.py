@@ -21,15 +21,23 @@ class UnitsAt:
 
 @user_error(refusals.InsufficientStock)
 @strawberry.type(
-    name="InsufficientStock", description="Not enough of a SKU. Ask for no more than `available`, or wait."
+    name="InsufficientStock",
+    description="Not enough of a SKU. Ask for no more than `available` and `backorderable` together, or wait.",
 )
 class InsufficientStockError(UserError):
     sku: str = strawberry.field(description="The SKU's code; of a bundle, that of the part which is short.")
     requested: int = strawberry.field(description="Units asked for, over all lines.")
-    available: int = strawberry.field(description="Units that can be promised now, over all locations.")
-    by_location: list[UnitsAt] = strawberry.field(description="Where these are.")
+    available: int = strawberry.field(
+        description="Units that can be promised to you now, over all locations, with those that your reservation holds;"
+        " none of a preorder."
+    )
+    backorderable: int = strawberry.field(
+        description="Units beyond these that an order would be taken for; 0 for a reservation, which holds stock alone."
+    )
+    by_location: list[UnitsAt] = strawberry.field(description="Where the `available` ones are.")
     next_available_at: datetime | None = strawberry.field(
-        description="When supply covers the rest; null where none is on its way."
+        description="When supply covers what is not `available`, of a preorder not before its release; null where none"
+        " is on its way."
     )
 
 
