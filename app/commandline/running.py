@@ -49,6 +49,8 @@ class Ending:
 async def dev(settings: Settings, *, fresh: bool = False, demo: bool = False) -> None:
     """Everything in one process.  Raises OperatorProblem when something cannot start."""
     serving.refuse_one_port_for_both(settings)
+    if demo:
+        _refuse_a_demo_in_production(settings)
     if not (settings.database_url and settings.redis_url) and running(settings.state_dir):
         raise already_running(settings.state_dir)
     if "log_format" not in settings.model_fields_set:
@@ -66,10 +68,21 @@ async def dev(settings: Settings, *, fresh: bool = False, demo: bool = False) ->
             ) as found,
         ):
             assert found.database_url is not None
+            if demo and settings.database_url:
+                await loading
+                await _refuse_a_demo_among_real_orders(settings.database_url)
             await migrate(found.database_url)
             await loading
             async with _beside(_worker(found)) as working:
                 await _serve_beside(working, found, listener, ending, demo=demo)
+
+
+def _refuse_a_demo_in_production(settings: Settings) -> None:
+    if settings.environment == "production":
+        raise OperatorProblem(
+            "--demo makes keys and places an order a second, and ORDERWIRE_ENVIRONMENT is production: unset the "
+            "ORDERWIRE_ variables of your production to see the demo, or leave out --demo."
+        )
 
 
 async def _serve_beside(
@@ -197,6 +210,12 @@ async def _demo(settings: Settings, address: str) -> None:
         await run(settings, address)
     except Exception:
         logger.exception("the demo stopped; the API goes on")
+
+
+async def _refuse_a_demo_among_real_orders(database_url: str) -> None:
+    from app.demo import refuse_a_database_of_others
+
+    await refuse_a_database_of_others(database_url)
 
 
 async def _refuse_pending(settings: Settings) -> None:

@@ -19,7 +19,7 @@ DEMO = system(
     *("catalog:write", "network:write", "customers:write", "stock:write", "stock:read", "stock:reserve"),
     *("orders:place", "orders:write", "orders:read", "keys:write", "tokens:create"),
 )
-CHANNEL = "WEB"
+CHANNEL, NAME = "WEB", "Demo web shop"
 LOCATIONS: list[dict[str, Any]] = [
     {"code": "LEEDS", "name": "Warehouse Leeds", "type": "WAREHOUSE", "latitude": 53.80, "longitude": -1.55},
     {"code": "LONDON", "name": "Store London", "type": "STORE", "latitude": 51.51, "longitude": -0.13},
@@ -49,7 +49,7 @@ async def furnish(runner: Runner) -> None:
         network.upsert_channel,
         channel={
             "code": CHANNEL,
-            "name": "Demo web shop",
+            "name": NAME,
             "kind": "WEBSHOP",
             "currency": "GBP",
             "time_zone": "Europe/London",

@@ -37,12 +37,12 @@ async def reached(
     Raises StoresRefused or StateFolderRefused.
     """
     missing = embedded_programs(settings)
+    if fresh and settings.database_url:
+        raise StoresRefused(
+            "--fresh clears the stores that `orderwire dev` starts, but ORDERWIRE_DATABASE_URL names another database: "
+            "unset it, or leave out --fresh and empty that database yourself."
+        )
     if not missing:
-        if fresh:
-            raise StoresRefused(
-                "--fresh clears the stores that `orderwire dev` starts, but ORDERWIRE_DATABASE_URL and "
-                "ORDERWIRE_REDIS_URL name others: unset both, or leave out --fresh and empty those yourself."
-            )
         yield settings
         return
     if not fresh and (other := running(settings.state_dir)) is not None:

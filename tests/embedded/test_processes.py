@@ -121,13 +121,47 @@ async def test_fresh_is_refused_while_one_runs(orderwire: Orderwire):
     assert await get(command.port) == "here"
 
 
-async def test_fresh_is_refused_where_all_stores_are_the_operators(orderwire: Orderwire, state_dir):
-    named = {"ORDERWIRE_DATABASE_URL": "postgresql://u@localhost/d", "ORDERWIRE_REDIS_URL": "redis://localhost"}
+@pytest.mark.parametrize("redis", [{}, {"ORDERWIRE_REDIS_URL": "redis://localhost"}], ids=["database", "both"])
+async def test_fresh_is_refused_where_the_database_is_the_operators(orderwire: Orderwire, state_dir, redis):
+    before = sorted(state_dir.rglob("*"))
 
-    sentence = await orderwire.refused("dev", "--fresh", **named)
+    sentence = await orderwire.refused("dev", "--fresh", ORDERWIRE_DATABASE_URL="postgresql://u@127.0.0.1:1/d", **redis)
 
-    assert sentence.endswith("unset both, or leave out --fresh and empty those yourself.")
-    assert (state_dir / "postgres").exists()
+    assert sentence.endswith("unset it, or leave out --fresh and empty that database yourself.")
+    assert sorted(state_dir.rglob("*")) == before
+
+
+async def test_a_demo_is_refused_in_production(orderwire: Orderwire, blank_state_dir):
+    production = {
+        "ORDERWIRE_ENVIRONMENT": "production",
+        "ORDERWIRE_DATABASE_URL": "postgresql://u:of-its-own@127.0.0.1:1/d",
+        "ORDERWIRE_REDIS_URL": "redis://:of-its-own@127.0.0.1:1",
+        "ORDERWIRE_SECRET_KEY": "0123456789abcdef" * 4,
+    }
+
+    sentence = await orderwire.refused("dev", "--demo", **production)
+
+    assert "ORDERWIRE_ENVIRONMENT is production" in sentence
+    assert not blank_state_dir.exists()
+
+
+async def test_a_demo_is_refused_among_somebody_elses_channels(orderwire: Orderwire, database_url, redis_url):
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(
+        """
+        INSERT INTO channel (id, code, name, name_key, kind, currency, time_zone, search, created_at, updated_at)
+        VALUES (gen_random_uuid(), 'WEB', 'Ours', 'ours', 'WEBSHOP', 'EUR', 'Europe/Berlin', '', now(), now())
+        """
+    )
+    stores = {"ORDERWIRE_DATABASE_URL": database_url, "ORDERWIRE_REDIS_URL": redis_url}
+
+    sentence = await orderwire.refused("dev", "--demo", **stores)
+
+    assert sentence.endswith("unset it or name an empty database, or leave out --demo.")
+    await connection.execute("UPDATE channel SET name = 'Demo web shop'")
+    await orderwire.dev("--demo", **stores)
+    assert await connection.fetchval("SELECT count(*) FROM channel") == 1
+    await connection.close()
 
 
 async def test_a_taken_port(orderwire: Orderwire, blank_state_dir):
