@@ -21,6 +21,21 @@ ESSENTIAL = ("PG_VERSION", "base", "global/pg_control", "pg_wal")  # of which th
 NEW_FOLDER_BYTES = 100 * 1024 * 1024  # an empty cluster and its first write-ahead log
 MOVING_BYTES = 24 * 1024 * 1024  # one more log segment, and room to recover
 
+# What the server complains of that its data has no part in.  A limit on such memory reads "No space left", too.
+_KERNEL_LIMIT = re.compile(r"could not create (?:semaphores|shared memory segment).*")
+_RIGHTS = re.compile(
+    r"Permission denied|Operation not permitted|Read-only file system|wrong ownership|invalid permissions"
+)
+_SETTINGS_REFUSED = re.compile(
+    r"contains errors|unrecognized configuration parameter|invalid value for parameter|could not load \S+\.conf"
+)
+_SCARCE = re.compile(
+    r"(?!.*(?:No such file|Input/output error))"  # which tell of the data after all
+    r".*(?:could not (?:create|map|allocate|bind|fork|resize) |out of memory|Cannot allocate memory|Too many open files"
+    r"|insufficient file descriptors|Resource temporarily unavailable|shared memory|semaphore)",
+    re.IGNORECASE,
+)
+
 SETTINGS: Mapping[str, str] = {
     "cluster_name": "orderwire",
     # In the data folder: /dev/shm may be tiny, and what a killed server has there stays.
@@ -112,19 +127,44 @@ class PostgreSQL:
         return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
     def why_it_died(self, status: int, output: str) -> Death:
-        if "No space left on device" in output:
+        if limit := _KERNEL_LIMIT.search(output):
+            return Death(self._lacking(limit[0]))
+        if "No space left on device" in output or "Disk quota exceeded" in output:
             return Death(disk_full(self.folder))
         if "pre-existing shared memory block" in output or 'lock file "postmaster.pid" already exists' in output:
             return Death("an earlier PostgreSQL on the same data folder is still ending.", passing=True)
-        complaints = re.findall(r"(?:FATAL|PANIC|ERROR|error): +(.+)", output)
-        last = complaints[-1].rstrip(".") if complaints else _ended(status)
-        if "Permission denied" in last:
+        complaints = re.findall(
+            r"(?:FATAL|PANIC|ERROR|error): +(.+)|(error while loading shared libraries: .+)", output
+        )
+        last = "".join(complaints[-1]).rstrip(".") if complaints else _ended(status)
+        if _RIGHTS.search(last):
             return Death(f"PostgreSQL may not use {self.folder} ({last}): {self._remedy_for_rights()}")
         if status == -signal.SIGKILL:
             return Death("PostgreSQL was killed from outside.", passing=True)
-        return Death(
-            f"PostgreSQL cannot run on {self.folder}, which may be damaged ({last}): restore the folder from a copy, "
-            f"or start with --fresh to begin empty; the log is {self.log_file}."
+        return Death(self._why(last))
+
+    def _why(self, complaint: str) -> str:
+        """Only data that may be damaged is a reason to begin empty."""
+        if "loading shared libraries" in complaint:
+            return f"PostgreSQL's program does not run here ({complaint}): install the library that it names."
+        if _SETTINGS_REFUSED.search(complaint):
+            return (
+                f"PostgreSQL refuses its settings ({complaint}): take back what was changed in the .conf files of "
+                f"{self.folder}; the log is {self.log_file}."
+            )
+        if _SCARCE.match(complaint):
+            return self._lacking(complaint)
+        if not self.folder.exists():
+            return f"PostgreSQL could not make {self.folder} ({complaint}): the log is {self.log_file}."
+        return (
+            f"PostgreSQL cannot run on {self.folder}, which may be damaged ({complaint}): restore the folder from a "
+            f"copy, or start with --fresh to begin empty; the log is {self.log_file}."
+        )
+
+    def _lacking(self, complaint: str) -> str:
+        return (
+            f"PostgreSQL did not get what it needs of this machine ({complaint}): free memory or raise this user's "
+            f"limits (`ulimit -a`), then start again; its data is as it was, and the log is {self.log_file}."
         )
 
     def _initialise(self, draft: Path) -> None:

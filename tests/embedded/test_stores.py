@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ import pytest
 from redis.asyncio import Redis
 
 from app.embedded import ChildState, StoreOptions, Stores, StoresRefused, reached, running
-from app.embedded.privileges import Mode
+from app.embedded.postgresql import PostgreSQL
+from app.embedded.privileges import Mode, Privileges
 from app.kernel.settings import Settings
 from app.kernel.state_folder import StateFolderRefused
 
@@ -234,6 +236,75 @@ def test_a_damaged_data_folder_is_named_and_kept(state_dir, harm):
     assert (state_dir / "postgres").is_dir()
     with started(state_dir, fresh=True) as stores:
         assert stores.postgresql.state is ChildState.READY
+
+
+WITH_FEW_FILES = """
+import resource, sys
+from pathlib import Path
+from app.embedded import StoreOptions, Stores, StoresRefused
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (55, 55))
+try:
+    Stores(Path(sys.argv[1]), StoreOptions(programs=frozenset({"postgresql"}))).start()
+except StoresRefused as refused:
+    print(refused)
+"""
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first start", "later"])
+def test_too_few_files_are_no_damage(state_dir, first):
+    if first:
+        shutil.rmtree(state_dir)
+
+    # In a process of its own: nobody knows how many files this one has.
+    told = subprocess.run([sys.executable, "-c", WITH_FEW_FILES, str(state_dir)], capture_output=True, text=True).stdout
+
+    assert "did not get what it needs of this machine (insufficient file descriptors" in told
+    assert "--fresh" not in told
+
+
+def test_refused_settings_are_no_damage(state_dir):
+    with (state_dir / "postgres" / "postgresql.conf").open("a") as settings:
+        settings.write("colour = blue\n")
+
+    with pytest.raises(StoresRefused, match=r"refuses its settings .*take back what was changed") as refused:
+        Stores(state_dir).start()
+
+    assert "--fresh" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("complaint", "words"),
+    [
+        ("FATAL:  could not map anonymous shared memory: Cannot allocate memory", "did not get what it needs"),
+        ("FATAL:  could not create shared memory segment: No space left on device", "did not get what it needs"),
+        ("FATAL:  could not create semaphores: No space left on device", "did not get what it needs"),
+        ("FATAL:  could not create any Unix-domain sockets", "did not get what it needs"),
+        ("FATAL:  out of memory", "did not get what it needs"),
+        ('PANIC:  could not open file "global/1": Too many open files in system', "did not get what it needs"),
+        ('FATAL:  could not create file "pg_wal/1": Disk quota exceeded', "is full: free at least"),
+        ('FATAL:  could not create file "pg_wal/1": Read-only file system', "run orderwire as the user who owns"),
+        ('FATAL:  data directory "/x" has invalid permissions', "run orderwire as the user who owns"),
+        ("postgres: error while loading shared libraries: libx.so: cannot open shared object", "install the library"),
+        ('FATAL:  could not create file "pg_wal/1": No such file or directory', "which may be damaged"),
+        ("PANIC:  could not locate a valid checkpoint record at 0/1", "which may be damaged"),
+    ],
+)
+def test_what_a_server_dies_of_is_told_apart(tmp_path, complaint, words):
+    (tmp_path / "postgres").mkdir()
+    server = PostgreSQL(
+        folder=tmp_path / "postgres",
+        socket_folder=tmp_path,
+        log_file=tmp_path / "log",
+        password="",
+        rights=Privileges(Mode.STAY, os.geteuid(), os.getegid()),
+        settings={},
+    )
+
+    sentence = server.why_it_died(1, f"2026-01-01 00:00:00 UTC [1] {complaint}\n").sentence
+
+    assert words in sentence
+    assert ("--fresh" in sentence) == ("damaged" in words)
 
 
 async def test_a_server_that_starts_on_a_damaged_folder_and_lets_nobody_in_is_told_apart(state_dir):
