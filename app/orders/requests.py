@@ -67,7 +67,7 @@ class AddressRequest:
 class OrderRequest:
     """One order as asked for.
 
-    currency        the channel's where absent; another needs orders:price
+    currency        the channel's where absent
     customer        the customer's external code; absent for a guest
     expected_total  major units; the order is refused where it comes to anything else
     placed_at       only for orders taken elsewhere earlier; needs orders:backdate
@@ -91,10 +91,5 @@ class OrderRequest:
 
     @property
     def is_priced(self) -> bool:
-        """Whether it passes prices, discounts, taxes or a currency of its own."""
-        return (
-            self.currency is not None
-            or bool(self.discounts)
-            or self.shipping is not None
-            or any(line.is_priced for line in self.lines)
-        )
+        """Whether it passes prices, discounts or taxes. A currency is none: it chooses among the channel's prices."""
+        return bool(self.discounts) or self.shipping is not None or any(line.is_priced for line in self.lines)

@@ -158,7 +158,6 @@ async def test_prices_of_the_channel_in_the_orders_currency_apply(shop: Shop) ->
 @pytest.mark.parametrize(
     "priced",
     [
-        {"currency": "GBP"},
         {"discounts": [off("0")]},
         {"shipping": ShippingRequest(amount=Decimal(0))},
         {"lines": [post_line("1")]},
@@ -173,3 +172,17 @@ async def test_every_way_to_set_a_price_needs_its_scope(post: Shop, priced: dict
 
     with pytest.raises(Forbidden, match="orders:price"):
         await post.run(orders.place, principal=seller, order=request)
+
+
+@pytest.mark.parametrize(("currency", "total_minor"), [("GBP", 100), ("KWD", 1500)])
+async def test_a_currency_chooses_among_the_prices_and_needs_no_scope_of_its_own(
+    shop: Shop, currency: str, total_minor: int
+) -> None:
+    seller = Principal(kind=Kind.PARTNER, id="client:seller", scopes=frozenset({"orders:place"}))
+    prices = [{"channel": "WEB", "currency": code, "amount": Decimal(at)} for code, at in (("GBP", 1), ("KWD", "1.5"))]
+    await shop.sku("POST", prices=prices, stock_tracked=False)
+    line = LineRequest(sku="POST", quantity=1)
+
+    assert (await totals(shop, line, principal=seller, currency=currency))[4] == total_minor
+    with pytest.raises(NoPrice):
+        await shop.place_lines(line, principal=seller, currency="EUR")

@@ -173,7 +173,8 @@ class OrderPlaceInput:
     shipping_address: OrderAddressInput | None = strawberry.field(default=None, description="Where it goes.")
     billing_address: OrderAddressInput | None = strawberry.field(default=None, description="Who pays, if not that one.")
     currency: CurrencyCode | None = strawberry.field(
-        default=None, description="The currency, if not the channel's." + PRICED
+        default=None,
+        description="The currency, if not the channel's: one that the SKUs have prices in, or that you pass prices in.",
     )
     discounts: list[DiscountInput] | None = strawberry.field(
         default=None, description="Discounts on the whole order, spread over its lines." + PRICED

@@ -327,7 +327,9 @@ class Order(Node):
     payment_status: PaymentStatus = strawberry.field(description="How the money stands.")
     return_status: ReturnStatus = strawberry.field(description="What has come back.")
     is_on_hold: bool = strawberry.field(description="Whether a hold is open.")
-    allowed_actions: list[OrderAction] = strawberry.field(description="What may be done with it now.")
+    allowed_actions: list[OrderAction] = strawberry.field(
+        description="What may be done with it now, by callers with the scope that the mutation needs."
+    )
     currency_code: CurrencyCode = strawberry.field(description="The currency of all its amounts.")
     totals: OrderTotals = strawberry.field(description="What it comes to.")
     priority: int = strawberry.field(description="Higher is more urgent; 0 unless given.")
