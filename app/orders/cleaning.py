@@ -145,6 +145,8 @@ def _address(address: AddressRequest | None, path: list[str]) -> AddressRequest 
     for name, most, value in (("latitude", 90.0, address.latitude), ("longitude", 180.0, address.longitude)):
         if value is not None:
             inputs.number(-most, most)(value, [*path, name])
+    if (address.latitude is None) != (address.longitude is None):
+        raise ValidationRefused("Give `latitude` and `longitude` together, or neither.", path=path)
     return replace(
         address,
         name=_text(address.name, "name", path),

@@ -336,6 +336,17 @@ async def test_prices_and_past_dates_need_their_scopes(shop: Shop) -> None:
     await shop.run(orders.place, principal=seller, order=shop.order({"POST": 1}))
 
 
+@pytest.mark.parametrize("half", [{"latitude": 48.85}, {"longitude": 2.29}])
+@pytest.mark.parametrize(("kind", "named"), [("shipping", "shippingAddress"), ("billing", "billingAddress")])
+async def test_half_a_coordinate_is_refused(shop: Shop, kind: str, named: str, half: dict[str, float]) -> None:
+    await shop.sku("POST", stock_tracked=False)
+
+    with pytest.raises(ValidationRefused, match="together") as refused:
+        await shop.place({"POST": 1}, **{f"{kind}_address": AddressRequest(country="FR", **half)})
+
+    assert refused.value.path == ["input", named]
+
+
 async def test_the_fewest_locations_serve_then_the_nearest(shop: Shop) -> None:
     await shop.location("PARIS", country="FR", latitude=48.86, longitude=2.35)
     await shop.location("LYON", country="FR", latitude=45.76, longitude=4.84)

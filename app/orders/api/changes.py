@@ -150,9 +150,9 @@ class OrderAddressInput:
     phone: str | None = strawberry.field(default=None, description="For the carrier's questions.")
     email: str | None = strawberry.field(default=None, description="For messages about the order.")
     latitude: float | None = strawberry.field(
-        default=None, description="Degrees north; with `longitude` it finds the nearest location."
+        default=None, description="Degrees north; goes with `longitude`, and together they find the nearest location."
     )
-    longitude: float | None = strawberry.field(default=None, description="Degrees east.")
+    longitude: float | None = strawberry.field(default=None, description="Degrees east; goes with `latitude`.")
 
 
 @strawberry.input(description="An order to be placed.")
