@@ -30,6 +30,7 @@ app = typer.Typer(help="Load SKUs, locations, customers, stock or orders from a 
 
 SHOWN_AFTER_SECONDS = 2.0
 INTERRUPTED = 130
+TIMES_MAX = 1_000
 
 
 @app.command()
@@ -46,6 +47,9 @@ def import_(
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=32, help="Orders placed at once.")] = CONCURRENCY,
     encoding: Annotated[str, typer.Option(help="The file's encoding, such as latin-1.")] = "utf-8",
+    times: Annotated[
+        int, typer.Option(min=1, max=TIMES_MAX, help="How often generated stock covers the file: 1 and each replay.")
+    ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on standard output.")] = False,
 ) -> None:
     """Load a file. Running it again adds only what is missing; rejected rows go to a CSV file with their reasons."""
@@ -58,6 +62,7 @@ def import_(
         rejects=rejects,
         concurrency=concurrency,
         encoding=encoding,
+        times=times,
     )
 
     async def work() -> Summary:

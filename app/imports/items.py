@@ -113,10 +113,12 @@ class Target:
 
     channel  code of the channel for what does not name one
     sites    the channel's locations, first choice first; only for formats that spread stock by themselves
+    times    how often the file's demand is to be covered, at least once; only for formats that generate stock
     """
 
     channel: str | None = None
     sites: Sequence[Site] = ()
+    times: int = 1
 
 
 def grouped(rows: Iterable[tuple[Row, str]]) -> Iterator[tuple[str, list[Row]] | Kept]:

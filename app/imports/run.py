@@ -25,6 +25,10 @@ from app.network.queries import channels_by_code, locations_by_id, locations_of_
 
 STATEMENT_TIMEOUT_MS = 60_000
 CHANNEL_WANTED = "A Shopify file does not name a channel: name the one these orders belong to with --channel."
+TIMES_UNWANTED = (
+    "--times is for stock that is generated (stock --format online-retail): this file says itself what it holds."
+    " Leave the option out."
+)
 # asyncpg says it in its own ways, and differently by the moment at which a connection breaks.
 GONE = (
     Unavailable,
@@ -38,7 +42,9 @@ GONE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """rejects  where rows that are not loaded go; beside the caller where absent"""
+    """rejects  where rows that are not loaded go; beside the caller where absent
+    times    how often generated stock covers the file: once for its import, once more for every replay
+    """
 
     kind: Kind
     format: Format
@@ -48,6 +54,7 @@ class Options:
     rejects: Path | None = None
     concurrency: int = orders.CONCURRENCY
     encoding: str = "utf-8"
+    times: int = 1
 
 
 def raise_fault(problem: Exception) -> None:
@@ -86,6 +93,8 @@ async def flush(database: Database) -> None:
 async def run(options: Options, database: Database, stop: asyncio.Event, moved: Moved = lambda *_: None) -> Summary:
     """Load a file; the summary names a problem that ended it early.  Raises OperatorProblem where nothing was read."""
     read = formats.reader(options.format, options.kind)
+    if options.times > 1 and not _generates(options):
+        raise OperatorProblem(TIMES_UNWANTED)
     summary = Summary(options.kind, options.format, str(options.path), options.dry_run)
     rejects = Rejects(options.rejects or Path(f"{options.path.name}.{options.kind}.rejects.csv"))
     file = File(options.path, options.encoding)
@@ -102,7 +111,7 @@ async def run(options: Options, database: Database, stop: asyncio.Event, moved: 
     )
     try:
         channel = await _channel(load, options)
-        entries = read(file, Target(channel, await _sites(load, options, channel)))
+        entries = read(file, Target(channel, await _sites(load, options, channel), options.times))
         await _load(load, options, channel, entries)
         await flush(database)
     except GONE as problem:
@@ -155,8 +164,13 @@ async def _channel(load: Load, options: Options) -> str | None:
     return code
 
 
+def _generates(options: Options) -> bool:
+    """Whether the stock is made from the demand in the file."""
+    return options.format is Format.ONLINE_RETAIL and options.kind is Kind.STOCK
+
+
 async def _sites(load: Load, options: Options, channel: str | None) -> list[Site]:
-    if options.format is not Format.ONLINE_RETAIL or options.kind is not Kind.STOCK or channel is None:
+    if not _generates(options) or channel is None:
         return []
     found = (await channels_by_code(load.reads, [channel])).get(channel)
     if found is None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.imports.items import Outcome
+from app.imports.items import Format, Outcome
+from app.imports.replay import Pace, replay
 from app.imports.summary import ADJUSTMENTS
 from app.kernel.operator import OperatorProblem
 from tests.imports import oracle
@@ -205,6 +206,64 @@ async def test_the_starting_stock_covers_the_demand_and_says_that_it_is_generate
     on_hand = {row.code: row.units for row in rows}
     demand = oracle.count(path).goods_units
     assert all(on_hand[code] >= units for code, units in demand.items())
+
+
+async def test_a_replay_after_the_import_is_placed_where_the_stock_covers_both(desk, whole_set, cities):
+    path = oracle.write_first(whole_set, 300, desk.folder / "first.csv")
+    sales = oracle.count(path).sales
+    await furnish(desk, cities, path)
+    await desk.load("orders", path, FORMAT)
+    sold_out = await placed_again(desk, path)
+    once = await opening_balances(desk)
+
+    summary = await desk.load("stock", path, FORMAT, times=3)  # one pass is there: the import has sold it
+
+    assert sold_out < sales // 10
+    assert counted(summary) == {"existing": len(once), "created": 2 * len(once)}
+    for _ in range(2):
+        assert await placed_again(desk, path) == sales
+    assert await opening_balances(desk) == {
+        (*balance, f"{reference}{more}"): units
+        for (*balance, reference), units in once.items()
+        for more in ("", ":2", ":3")
+    }
+    assert counted(await desk.load("stock", path, FORMAT, times=2)) == {"existing": 2 * len(once)}
+
+
+async def placed_again(desk: Desk, path: Path) -> int:
+    """How many of the file's orders a replay places."""
+    return (await replay(path, Format.ONLINE_RETAIL, Pace(rate=10_000), desk.database, desk.stop)).placed
+
+
+async def opening_balances(desk: Desk) -> dict[tuple[str, str, str], int]:
+    """Units by SKU, location and reference."""
+    rows = await desk.shop.rows(
+        "SELECT s.code, l.code, m.reference, sum(m.d_on_hand) FROM stock_movement m"
+        " JOIN sku s ON s.id = m.sku_id JOIN location l ON l.id = m.location_id"
+        " WHERE m.reason = 'OPENING_BALANCE' GROUP BY 1, 2, 3"
+    )
+    return {(sku, location, reference): units for sku, location, reference, units in rows}
+
+
+@pytest.mark.parametrize(("kind", "format"), [("orders", FORMAT), ("stock", "orderwire-csv")])
+async def test_passes_of_what_is_not_generated_are_refused(desk, kind, format):
+    with pytest.raises(OperatorProblem, match="--times is for stock that is generated"):
+        await desk.load(kind, desk.write(""), format, times=2)
+
+
+async def test_the_command_takes_the_number_of_passes(desk, cities):
+    path = desk.write(
+        "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+        "1,10002,TRAY,2,2011-07-01 09:30:00,0.85,,United Kingdom\n"
+    )
+    for kind, file in (("locations", cities), ("skus", path)):
+        await desk.load(kind, file, FORMAT)
+
+    process = await desk.start("stock", str(path), "--format", FORMAT, "--times", "4")
+    _, errors = await process.communicate()
+
+    assert process.returncode == 0, errors
+    assert sum((await opening_balances(desk)).values()) == 8
 
 
 async def test_a_killed_import_run_again_adds_only_what_is_missing(desk, whole_set, cities):

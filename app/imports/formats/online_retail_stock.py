@@ -7,6 +7,9 @@ Every SKU of goods lies at one to three of the channel's locations:
 - at the warehouse of the other country that buys most of it, the units sold there;
 - at one store, a fiftieth of all units sold.
 
+Stock for several passes, an import and the replays after it, is the same again for each pass, under references of its
+own: what an earlier run has added is known by them.
+
 Which home and which store is a matter of the code alone, so that a second run generates the same figures.
 """
 
@@ -25,7 +28,7 @@ STORE_SHARE = 50
 
 
 def stock(file: File, target: Target) -> Iterator[Entry]:
-    """Opening balances that cover the file's sales and write-offs."""
+    """Opening balances that cover the file's sales and write-offs as often as the target wants."""
     if not target.sites:
         raise OperatorProblem(
             "The channel has no locations to hold stock: import the locations first, with the same --channel."
@@ -51,10 +54,17 @@ def stock(file: File, target: Target) -> Iterator[Entry]:
         gone[code] += abs(units)
         if units > 0:
             sold.setdefault(code, Counter())[country] += units
-    for code, row in first.items():
-        for location, units in spread(code, gone[code], sold.get(code, Counter()), target.sites):
-            what = Change(code, location, units, AdjustmentReason.OPENING_BALANCE, REFERENCE)
-            yield Item([row], what, units)
+    # Pass by pass: a batch holds no balance twice, so that this order fills the batches.
+    for reference in map(reference_of, range(1, target.times + 1)):
+        for code, row in first.items():
+            for location, units in spread(code, gone[code], sold.get(code, Counter()), target.sites):
+                what = Change(code, location, units, AdjustmentReason.OPENING_BALANCE, reference)
+                yield Item([row], what, units)
+
+
+def reference_of(number: int) -> str:
+    """The ledger's reference for a pass, counted from one."""
+    return REFERENCE if number == 1 else f"{REFERENCE}:{number}"
 
 
 def spread(code: str, gone: int, sold: Counter[str | None], sites: Sequence[Site]) -> list[tuple[str, int]]:
