@@ -38,14 +38,13 @@ schema: $(VENV)/runtime.stamp ## write graphql/schema.graphql, docs/states, docs
 	$(BIN)/orderwire schema --output graphql/schema.graphql
 	$(BIN)/python -m app.reference
 
-web: app/static/explorer/index.html ## build the explorer; needs Node.js
+web: app/static/explorer/index.html ## build the explorer
 
 app/static/explorer/index.html: web/explorer/node_modules/.package-lock.json $(shell find web/explorer \( -name node_modules -o -name dist \) -prune -o -type f -print)
-	npm --prefix web/explorer run build
+	.ci/node npm --prefix web/explorer run build
 
 web/explorer/node_modules/.package-lock.json: web/explorer/package-lock.json
-	@command -v npm >/dev/null || { echo "make web needs Node.js 20.19 or newer with npm: install it, then run make web again." >&2; exit 1; }
-	npm --prefix web/explorer ci --no-audit --no-fund
+	.ci/node npm --prefix web/explorer ci --no-audit --no-fund
 	@touch $@
 
 functions: $(VENV)/runtime.stamp ## copy changed SQL functions into the newest migration
@@ -60,7 +59,7 @@ lock: $(UV) ## resolve requirements/*.txt anew from pyproject.toml
 setup: $(VENV)/dev.stamp ## only set up the environment
 
 clean: ## remove the environment and caches, never the state folder
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache tests/js/node_modules tests/js/.stamp
+	rm -rf $(VENV) .cache/node .mypy_cache .ruff_cache .pytest_cache tests/js/node_modules tests/js/.stamp
 
 # --- the environment -------------------------------------------------------------------------------------------------
 

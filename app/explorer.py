@@ -103,7 +103,7 @@ def _not_built(settings: Settings) -> Response:
     how = (
         "It is being built now, which takes a minute the first time."
         if is_being_built(settings.state_dir)
-        else "Run <code>make web</code> in Orderwire's folder; that needs Node.js 20.19 or newer with npm."
+        else "Run <code>make web</code> in Orderwire's folder: it brings Node.js 20.19 or newer where that is missing."
     )
     headers = {"cache-control": "no-store", "refresh": str(_RELOAD_SECONDS), "retry-after": str(_RELOAD_SECONDS)}
     return HTMLResponse(_NOT_BUILT.format(how=how), status_code=503, headers=HEADERS | headers)

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 from app.embedded.privileges import Mode, Privileges
@@ -19,7 +20,7 @@ PATIENCE_SECONDS = 1.0  # npm may take ten to heed a signal while it installs
 
 async def build(state_dir: Path) -> None:
     """Run `make web` unless the page is up to date or cannot be built; its output goes to the state folder."""
-    if not (CHECKOUT / "web" / "explorer" / "package.json").exists() or not shutil.which("npm"):
+    if not (CHECKOUT / "web" / "explorer" / "package.json").exists() or not await asyncio.to_thread(_has_node):
         return
     rights = Privileges(Mode.STAY, os.geteuid(), os.getegid())
     command = rights.command([shutil.which("make") or "make", "-C", str(CHECKOUT), "web"], death_signal=signal.SIGTERM)
@@ -39,6 +40,15 @@ async def build(state_dir: Path) -> None:
         log.info("the explorer is built")
     elif status != 0:
         log.warning("the explorer could not be built: the reason stands in %s", log_file)
+
+
+def _has_node() -> bool:
+    """Whether Node.js is there already: installing it is left to those who call for the page."""
+    try:
+        asked = subprocess.run([CHECKOUT / ".ci" / "node"], capture_output=True, check=False)  # noqa: S603
+    except OSError:  # a copy without it
+        return False
+    return asked.returncode == 0
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

