@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
@@ -40,6 +40,7 @@ KEY_LIFETIME = timedelta(days=30)
 Result = dict[str, Any]
 CommandFunction = Callable[..., Awaitable[Result]]
 C = TypeVar("C", bound=CommandFunction)
+T = TypeVar("T")
 
 
 class IdempotencyKey(Base):
@@ -238,19 +239,22 @@ class Runner:
         if not principal.may(spec.scope):
             raise Forbidden(spec.scope)
         sha256 = fingerprint(spec.name, given)
-        attempt = self._one_call if spec.one_call else self._in_transaction
+        form = self._one_call if spec.one_call else self._in_transaction
+        result = await self._tried(spec.name, lambda: form(principal, function, arguments, sha256, given))
+        self._committed()
+        return result
+
+    async def _tried(self, name: str, attempt: Callable[[], Awaitable[T]]) -> T:
+        """What the attempt gives, made again on fresh figures where that may help."""
         for tries_left in reversed(range(ATTEMPTS_MAX)):
             try:
-                result = await attempt(principal, function, arguments, sha256, given)
+                return await attempt()
             except (Refusal, DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as problem:
                 again = _worth_another_try(problem)
                 if not again or not tries_left:
-                    raise _final(problem, arguments.key) from problem
-                self._watching.retried(spec.name)
+                    raise _final(problem) from problem
+                self._watching.retried(name)
                 await asyncio.sleep(random.uniform(0, 0.01 * 2 ** (ATTEMPTS_MAX - tries_left)))
-            else:
-                self._committed()
-                return result
         raise AssertionError("unreachable")
 
     @asynccontextmanager
@@ -259,12 +263,25 @@ class Runner:
     ) -> AsyncIterator[tuple[Result, Reads]]:
         """Run the command, let the caller look at its effects through the yielded reads, then undo everything.
 
-        No key is claimed: a dry run may be repeated, and the real run after it may use the same key.
+        No key is claimed: a dry run may be repeated, and the real run after it may use the same key. It is tried again
+        as the real run is; each attempt is undone before the next, and only the last is looked at.
+        Raises Forbidden, any Refusal of the command, Busy, Unavailable.
         """
         spec = _spec(function)
         if not principal.may(spec.scope):
             raise Forbidden(spec.scope)
         keyless = CommandArguments(key=None, expected_version=arguments.expected_version, dry_run=True)
+        async with AsyncExitStack() as opened:
+            yield await self._tried(
+                spec.name,
+                lambda: opened.enter_async_context(self._rehearsal(principal, function, keyless, given)),
+            )
+
+    @asynccontextmanager
+    async def _rehearsal(
+        self, principal: Principal, function: CommandFunction, keyless: CommandArguments, given: Mapping[str, Any]
+    ) -> AsyncIterator[tuple[Result, Reads]]:
+        """One attempt of a dry run, undone at the end or when it fails."""
         async with self.database.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))  # SQLAlchemy begins at its first statement, not asyncpg's
             reads = Reads(self.database, principal, self.clock, connection)
@@ -277,11 +294,8 @@ class Runner:
                 connection=connection,
             )
             try:
-                try:
-                    result = _plain_result(await function(work, **given))
-                    await events.append(connection, work.recorded, actor=work.principal.id, now=work.now)
-                except (DBAPIError, asyncpg.PostgresError) as problem:
-                    raise _final(problem, arguments.key) from problem
+                result = _plain_result(await function(work, **given))
+                await events.append(connection, work.recorded, actor=work.principal.id, now=work.now)
                 yield result, reads
             finally:
                 await connection.rollback()
@@ -397,7 +411,7 @@ def _worth_another_try(problem: BaseException) -> bool:
     return False
 
 
-def _final(problem: BaseException, key: str | None) -> BaseException:
+def _final(problem: BaseException) -> BaseException:
     """What to tell the caller when no further try is made."""
     cause = _cause(problem)
     if isinstance(cause, asyncpg.PostgresError):

@@ -1,7 +1,8 @@
 """Idempotency keys and dry runs, the same for commands of one SQL call and for those in a transaction of statements."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,9 +11,10 @@ import pytest
 from sqlalchemy import text
 
 from app.inventory.refusals import InsufficientStock
-from app.kernel.errors import IdempotencyKeyReused, Refusal
+from app.kernel.db import Database, Reads
+from app.kernel.errors import Busy, IdempotencyKeyReused, Refusal
 from app.kernel.principal import Kind, Principal
-from app.kernel.work import KEY_LIFETIME, CommandArguments
+from app.kernel.work import ATTEMPTS_MAX, KEY_LIFETIME, CommandArguments, Runner, Work
 from app.orders import commands as orders
 from app.orders.states import CancelReason, HoldReason
 from tests.builders import STAFF, Shop
@@ -126,6 +128,126 @@ async def test_a_dry_run_shows_what_the_real_run_does(shop: Shop) -> None:
     with pytest.raises(InsufficientStock):
         async with shop.runner.rehearse(STAFF, orders.place, arguments, order=shop.order({"MUG": 9})):
             raise AssertionError("refused as the real run would be")
+
+
+class Tries:
+    """Counts what is tried again."""
+
+    def __init__(self) -> None:
+        self.again = 0
+        self.begun = asyncio.Event()
+
+    def command(self, _: str) -> nullcontext[None]:
+        return nullcontext()
+
+    def retried(self, _: str) -> None:
+        self.again += 1
+        self.begun.set()
+
+
+@pytest.fixture
+async def hasty(database_url: str) -> AsyncIterator[Database]:
+    """The same database for those who soon give up waiting for a lock."""
+    database = Database(database_url, session={"lock_timeout": "50"})
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def _placed(runner: Runner, given: dict[str, Any], *, dry: bool) -> None:
+    if dry:
+        async with runner.rehearse(STAFF, orders.place, CommandArguments("k"), **given):
+            pass
+    else:
+        await runner.run(STAFF, orders.place, CommandArguments("k"), **given)
+
+
+@asynccontextmanager
+async def _placing(shop: Shop, lines: dict[str, int]) -> AsyncIterator[None]:
+    """Somebody else's order, which holds what it takes until the block ends, and commits then."""
+    async with shop.database.transaction() as db:
+        await db.execute(text("SELECT 1"))  # SQLAlchemy begins at its first statement, not asyncpg's
+        reads = Reads(shop.database, STAFF, shop.clock, db)
+        work = Work(
+            principal=STAFF,
+            now=shop.clock.now(),
+            reads=reads,
+            arguments=CommandArguments(None),
+            sha256=b"",
+            connection=db,
+        )
+        await orders.place(work, order=shop.order(lines))
+        yield
+
+
+async def _waiting(shop: Shop) -> int:
+    """The process of PostgreSQL that waits for a lock, once there is one."""
+    sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with asyncio.timeout(5):
+        while not (found := await shop.rows(sql)):
+            await asyncio.sleep(0.01)
+    return int(found[0].pid)
+
+
+@pytest.mark.parametrize("dry", [True, False], ids=["dry run", "real run"])
+async def test_what_others_hold_for_a_moment_is_waited_for(shop: Shop, hasty: Database, dry: bool) -> None:
+    await shop.sku("MUG")
+    await shop.stock("MUG", 5)
+    tries = Tries()
+    runner = Runner(hasty, shop.clock, watching=tries)
+    async with _placing(shop, {"MUG": 1}):
+        task = asyncio.create_task(_placed(runner, {"order": shop.order({"MUG": 4})}, dry=dry))
+        async with asyncio.timeout(5):
+            await tries.begun.wait()
+
+    await task
+
+    assert await effects(shop) == (1 if dry else 2)
+
+
+@pytest.mark.parametrize("dry", [True, False], ids=["dry run", "real run"])
+async def test_what_others_took_meanwhile_is_looked_for_anew(shop: Shop, dry: bool) -> None:
+    await shop.sku("MUG", backorder_limit=3)
+    await shop.stock("MUG", 3)
+    tries = Tries()
+    runner = Runner(shop.database, shop.clock, watching=tries)
+    async with _placing(shop, {"MUG": 3}):
+        task = asyncio.create_task(_placed(runner, {"order": shop.order({"MUG": 3})}, dry=dry))
+        await _waiting(shop)
+
+    await task
+
+    assert tries.again == 1
+    assert await effects(shop) == (1 if dry else 2)
+
+
+@pytest.mark.parametrize("dry", [True, False], ids=["dry run", "real run"])
+async def test_a_connection_that_is_lost_on_the_way_is_replaced(shop: Shop, dry: bool) -> None:
+    await shop.sku("MUG")
+    await shop.stock("MUG", 5)
+    tries = Tries()
+    async with _placing(shop, {"MUG": 1}):
+        runner = Runner(shop.database, shop.clock, watching=tries)
+        task = asyncio.create_task(_placed(runner, {"order": shop.order({"MUG": 4})}, dry=dry))
+        await shop.rows(f"SELECT pg_terminate_backend({await _waiting(shop)})")
+
+    await task
+
+    assert tries.again == 1
+    assert await effects(shop) == (1 if dry else 2)
+
+
+@pytest.mark.parametrize("dry", [True, False], ids=["dry run", "real run"])
+async def test_what_others_keep_holding_is_busy(shop: Shop, hasty: Database, dry: bool) -> None:
+    await shop.sku("MUG")
+    await shop.stock("MUG", 5)
+    tries = Tries()
+    async with _placing(shop, {"MUG": 1}):
+        with pytest.raises(Busy):
+            await _placed(Runner(hasty, shop.clock, watching=tries), {"order": shop.order({"MUG": 4})}, dry=dry)
+
+    assert tries.again == ATTEMPTS_MAX - 1
+    assert await effects(shop) == 1
 
 
 async def _plain(reads: Any, sql: str, order_id: str) -> list[dict[str, Any]]:
