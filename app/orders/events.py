@@ -27,6 +27,7 @@ FACTS = {
     "totalMinor": "total_minor",
     "destinationCountry": "destination_country",
     "placedAt": "placed_at",
+    "updatedAt": "updated_at",
 }
 
 StockKey = tuple[str | UUID, str | UUID, str]
@@ -41,6 +42,7 @@ _READ: Mapping[str, Callable[[str], Any]] = {
     "channelId": UUID,
     "customerId": UUID,
     "placedAt": datetime.fromisoformat,
+    "updatedAt": datetime.fromisoformat,
 }
 
 

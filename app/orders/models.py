@@ -64,6 +64,8 @@ class Order(Base):
             text("id DESC"),
             postgresql_where=text("lifecycle IN ('PLACED', 'CONFIRMED')"),
         ),
+        Index("ix_orders_updated_at", "updated_at", "id"),
+        Index("ix_orders_total_minor", "total_minor", "id"),
         Index("ix_orders_search", "search", postgresql_using="gin"),
         Index("ix_orders_number_prefix", "number", postgresql_ops={"number": "text_pattern_ops"}),
     )

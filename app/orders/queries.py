@@ -73,6 +73,7 @@ FIELDS: Mapping[str, ColumnElement[Any]] = {
     "total_minor": Order.total_minor.expression,
     "destination_country": Order.destination_country.expression,
     "placed_at": Order.placed_at.expression,
+    "updated_at": Order.updated_at.expression,
 }
 
 ORDERS = Listing(

@@ -1,4 +1,4 @@
-"""More of what must hold is watched by views and guarded by triggers.
+"""More of what must hold is watched by views and guarded by triggers; orders are found by when they changed.
 
 Revision: 0004, after 0003
 """
@@ -15,9 +15,13 @@ depends_on = None
 
 def upgrade() -> None:
     functions.install(revision)
+    op.create_index("ix_orders_updated_at", "orders", ["updated_at", "id"])
+    op.create_index("ix_orders_total_minor", "orders", ["total_minor", "id"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_orders_total_minor", table_name="orders")
+    op.drop_index("ix_orders_updated_at", table_name="orders")
     op.execute("DROP TRIGGER stock_movement_never_emptied ON stock_movement")
     functions.remove(revision)
     for earlier in ("0001", "0002", "0003"):

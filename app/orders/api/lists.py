@@ -71,6 +71,10 @@ class OrderWhere:
     total_minor: LongFilter | None = condition("By the total in minor units; ask for one currency beside it.")
     destination_country: StringFilter | None = condition("By the country it goes to.")
     placed_at: DateTimeFilter | None = condition("By when it was placed.")
+    updated_at: DateTimeFilter | None = condition(
+        "By when it last changed. To fetch what changed since you last asked, ask from a minute before that: a change"
+        " can be seen a moment after its time. `orderEvents` tells every change once."
+    )
     all_of: list[OrderWhere] | None = every()
     any_of: list[OrderWhere] | None = either()
     none_of: OrderWhere | None = neither()

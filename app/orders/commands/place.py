@@ -92,7 +92,7 @@ async def _write(work: Work, placement: Placement) -> Result:
             order["customer_id"],
             [*(sku for sku, _, _ in stock), *(line.sku["id"] for line in backordered)],
         ),
-        events.payload(events.facts({**order, **_PLACED}), {}, stock),
+        events.payload(events.facts({**order, **_PLACED, "updated_at": work.now}), {}, stock),
         [uuid7() for _ in taken],
         [a.line_id for a in placement.allocations],
         [t.sku for t in taken],
