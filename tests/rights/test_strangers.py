@@ -194,6 +194,7 @@ async def orders_facts(scene: Scene) -> dict[str, Any]:
         "totalMinor": order.total_minor,
         "destinationCountry": order.destination_country,
         "placedAt": order.placed_at.isoformat(),
+        "updatedAt": order.updated_at.isoformat(),
     }
 
 
