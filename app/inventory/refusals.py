@@ -174,6 +174,20 @@ class StockBelowCommitted(Refusal):
         }
 
 
+class ReservationTooLong(Refusal):
+    """Extended like this, a visitor's reservation would hold its units for longer than all of it may last."""
+
+    code = "RESERVATION_TOO_LONG"
+
+    def __init__(self, *, latest: datetime, hours_max: int, path: list[str] | None = None) -> None:
+        super().__init__(
+            f"A storefront's reservation lasts {hours_max} hours in all, however often it is extended: this one ends by"
+            f" {latest:%H:%M:%S} UTC. Ask for no longer, place the order, or reserve again.",
+            path=path,
+        )
+        self.expires_at_max = latest
+
+
 class ReservationClosed(Refusal):
     """The reservation was used, released, or its time is over."""
 

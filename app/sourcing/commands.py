@@ -19,6 +19,7 @@ from app.sourcing.rules import Destination
 
 LINES_MAX = 250
 UNITS_MAX = 1_000_000
+PUBLIC_UNITS_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +37,12 @@ async def reserve(
     channel  its code; None for the one that the caller is bound to
     Returns {reservationId, token}.  Raises NotFound, ValidationRefused, InsufficientStock, StockTaken (tried again).
     """
-    until = expiry(work.now, seconds)
+    until = expiry(work.principal, work.now, seconds)
     check_lines(lines)
     facts = await queries.facts(work.reads, channel=channel, codes=[line.sku for line in lines])
     demand = demand_of(lines, facts)
+    if work.principal.is_public:
+        _refuse_hoards(lines, demand, facts)
     _refuse_preorders(lines, facts, work)
     if not demand:
         raise ValidationRefused("None of these SKUs has stock: there is nothing to hold.", path=["input", "lines"])
@@ -96,6 +99,22 @@ def _refuse_preorders(lines: Sequence[Wanted], facts: Facts, work: Work) -> None
         raise Refusal.together(refusals)
 
 
+def _refuse_hoards(lines: Sequence[Wanted], demand: Mapping[str, int], facts: Facts) -> None:
+    """A visitor holds so many units of a SKU, over all lines and bundles, and no more.  Raises ValidationRefused."""
+    codes = {sku["id"]: sku["code"] for sku in facts.skus.values()}
+    refusals: list[Refusal] = [
+        ValidationRefused(
+            f"{units:,} of {codes[sku_id]}: a storefront reserves {PUBLIC_UNITS_MAX:,} units of a SKU at most. Ask for"
+            " fewer, or let the shop's own server reserve them.",
+            path=["input", "lines", str(_first_that_needs(sku_id, lines, facts)), "quantity"],
+        )
+        for sku_id, units in demand.items()
+        if units > PUBLIC_UNITS_MAX
+    ]
+    if refusals:
+        raise Refusal.together(refusals)
+
+
 def demand_of(lines: Sequence[Wanted], facts: Facts) -> dict[str, int]:
     """Units by SKU id, bundles taken apart, services left out.
 
@@ -127,7 +146,11 @@ def _short(lines: Sequence[Wanted], facts: Facts, missing: Mapping[str, int], wo
     codes = {sku["id"]: sku["code"] for sku in facts.skus.values()}
     demand = demand_of(lines, facts)
     for sku_id in missing:
-        first = next(i for i, line in enumerate(lines) if sku_id in demand_of([line], facts))
-        path = ["input", "lines", str(first)]
+        path = ["input", "lines", str(_first_that_needs(sku_id, lines, facts))]
         refusals.append(promise.insufficient(facts, codes[sku_id], demand[sku_id], work.now, path))
     return refusals
+
+
+def _first_that_needs(sku_id: str, lines: Sequence[Wanted], facts: Facts) -> int:
+    """The place of the first line that takes units of a SKU, by itself or as a bundle."""
+    return next(i for i, line in enumerate(lines) if sku_id in demand_of([line], facts))

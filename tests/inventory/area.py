@@ -103,7 +103,7 @@ class Desk:
             " ... on InsufficientStock { sku requested available byLocation { location units } nextAvailableAt }"
             " ... on StockCompareFailed { sku location expected actual }"
             " ... on StockBelowCommitted { sku location onHand committed available }"
-            " ... on ReservationClosed { status expiresAt }"
+            " ... on ReservationClosed { status expiresAt } ... on ReservationTooLong { expiresAtMax }"
             " ... on StockTaken { sku location } ... on VersionConflict { actual } } } }"
         )
         if not versioned:

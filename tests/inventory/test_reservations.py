@@ -139,6 +139,61 @@ async def test_an_extension_counts_from_now_and_knows_versions(shop: Shop, desk:
         assert refused["userErrors"][0]["path"] == ["input", "seconds"]
 
 
+async def test_a_visitor_reserves_for_half_an_hour_at_a_time_and_two_hours_in_all(shop: Shop, desk: Desk) -> None:
+    await shop.sku("MUG")
+    await shop.stock("MUG", 3)
+    visitor = await storefront(shop)
+
+    refused = await visitor.do("stockReserve", HELD, wanted(1_801, MUG=1))
+    held = (await visitor.do("stockReserve", HELD, wanted(1_800, MUG=1)))["reservation"]
+
+    (error,) = refused["userErrors"]
+    assert (error["code"], error["path"]) == ("VALIDATION", ["input", "seconds"])
+    assert "1,800 seconds at a time at most, not 1,801" in error["message"]
+    assert (await shop.level("MUG")).reserved == 1
+
+    async def extend(seconds: int) -> dict[str, Any]:
+        return await visitor.do("stockReservationExtend", HELD, {"token": held["token"], "seconds": seconds})
+
+    assert (await extend(1_801))["userErrors"][0]["code"] == "VALIDATION"
+    for _ in range(3):
+        shop.clock.advance(timedelta(minutes=29))
+        assert (await extend(1_800))["userErrors"] == []
+    shop.clock.advance(timedelta(minutes=29))  # 4 minutes are left of the two hours
+    (error,) = (await extend(241))["userErrors"]
+    assert (error["__typename"], error["expiresAtMax"]) == ("ReservationTooLong", "2026-03-02T14:00:00Z")
+    assert error["path"] == ["input", "seconds"]
+    assert "this one ends by 14:00:00 UTC" in error["message"]
+    assert (await extend(240))["reservation"]["expiresAt"] == "2026-03-02T14:00:00Z"
+    longer = await desk.do("stockReservationExtend", HELD, {"token": held["token"], "seconds": 86_400})
+    assert longer["userErrors"] == []  # somebody who runs the shop
+    assert (await extend(1_800))["reservation"]["expiresAt"] == "2026-03-02T14:26:00Z"  # brought forward
+
+
+async def test_a_visitor_holds_a_thousand_units_of_a_sku_over_all_lines_and_bundles(shop: Shop, desk: Desk) -> None:
+    for sku in ("CUP", "MUG"):
+        await shop.sku(sku)
+        await shop.stock(sku, 5_000)
+    await shop.sku("SET", components=[{"sku": "MUG", "units": 100}])
+    visitor = await storefront(shop)
+    lines = [{"sku": sku, "quantity": quantity} for sku, quantity in (("CUP", 1_000), ("MUG", 1), ("SET", 10))]
+
+    refused = await visitor.do("stockReserve", HELD, {**wanted(), "lines": lines})
+
+    (error,) = refused["userErrors"]
+    assert (error["code"], error["path"]) == ("VALIDATION", ["input", "lines", "1", "quantity"])
+    assert error["message"].startswith("1,001 of MUG: a storefront reserves 1,000 units of a SKU at most.")
+    assert (await shop.level("CUP")).reserved == 0
+    assert (await desk.do("stockReserve", HELD, {**wanted(), "lines": lines}))["userErrors"] == []
+    assert (await visitor.do("stockReserve", HELD, wanted(SET=10)))["userErrors"] == []
+
+
+async def storefront(shop: Shop) -> Desk:
+    channel_id = (await shop.one("SELECT id FROM channel WHERE code = 'WEB'")).id
+    scopes = frozenset({"stock:reserve", "catalog:read", "network:read"})
+    return Desk(shop, Principal(Kind.STOREFRONT, "client:shop", scopes, channel_id=channel_id))
+
+
 @pytest.mark.parametrize("end", ["expire", "release", "consume"])
 async def test_what_has_ended_can_neither_be_extended_nor_released_nor_used(shop: Shop, desk: Desk, end: str) -> None:
     await shop.sku("MUG")

@@ -177,7 +177,7 @@ RESERVE = """mutation($input: StockReserveInput!, $key: String!) {
 
 
 async def reserve(scene: Scene, who: str, *, key: str | None = None, sku: str = "CUP") -> str:
-    given = {"lines": [{"sku": sku, "quantity": 1}], "seconds": 3600}
+    given = {"lines": [{"sku": sku, "quantity": 1}], "seconds": 1800}
     answer = (await scene.ask(who, RESERVE, {"input": given, "key": key or str(uuid4())}))["stockReserve"]
     return str(answer["reservation"]["token"])
 

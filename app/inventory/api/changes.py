@@ -95,7 +95,10 @@ class StockSafetyStockSetInput:
 @strawberry.input(description="How long a reservation shall last.")
 class StockReservationExtendInput:
     token: str = strawberry.field(description="The reservation's token.")
-    seconds: int = strawberry.field(description="It ends so many seconds from now, 1 to 86,400.")
+    seconds: int = strawberry.field(
+        description="It ends so many seconds from now, 1 to 86,400; with a storefront's key 1,800 at most, and never"
+        " more than 2 hours after it was made."
+    )
 
 
 @strawberry.input(description="A reservation to be given back.")

@@ -89,6 +89,16 @@ class StockBelowCommittedError(UserError):
     )
 
 
+@user_error(refusals.ReservationTooLong)
+@strawberry.type(
+    name="ReservationTooLong",
+    description="A storefront's reservation lasts 2 hours in all, however often it is extended. Nothing was changed:"
+    " ask for no longer, place the order, or reserve again.",
+)
+class ReservationTooLongError(UserError):
+    expires_at_max: datetime = strawberry.field(description="Until when it may be extended at the latest.")
+
+
 @user_error(refusals.ReservationClosed)
 @strawberry.type(
     name="ReservationClosed", description="The reservation holds nothing any more: reserve again, or go on without."

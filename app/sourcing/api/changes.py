@@ -21,9 +21,13 @@ from app.sourcing.commands import Wanted
 @strawberry.input(description="What to hold, and for how long.")
 class StockReserveInput:
     lines: list[CartLineInput] = strawberry.field(
-        description="1 to 250 lines. Bundles are held as their parts, services need no holding."
+        description="1 to 250 lines. Bundles are held as their parts, services need no holding. A storefront's key"
+        " holds at most 1,000 units of a SKU, over all lines."
     )
-    seconds: int = strawberry.field(description="How long to hold it, 1 to 86,400 seconds.")
+    seconds: int = strawberry.field(
+        description="How long to hold it, 1 to 86,400 seconds; with a storefront's key, which anybody can read, 1,800"
+        " at most."
+    )
     channel: str | None = strawberry.field(
         default=None,
         description="The channel's code. Keys that are bound to a channel may leave it out, and may name no other.",
