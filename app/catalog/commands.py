@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import Uuid, bindparam, delete, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 
 from app.catalog import rules
 from app.catalog.events import SkuChanged
 from app.catalog.models import BundleComponent, Sku, SkuPrice
+from app.catalog.refusals import SkuInUse
 from app.kernel.errors import NotFound, ValidationRefused
 from app.kernel.filters import same_as_any
 from app.kernel.rows import insert_rows
@@ -28,7 +30,7 @@ async def upsert_sku(work: Work, *, sku: Mapping[str, Any]) -> Result:
 
     sku  `code`; `name` where it is new; the other fields of rules.FIELDS. `prices` ({channel: code, currency, amount})
          and `components` ({sku: code, units}) replace their whole lists; no components makes it no bundle.
-    Raises NotFound, ValidationRefused, VersionConflict.
+    Raises NotFound, ValidationRefused, VersionConflict, SkuInUse.
     """
     item = rules.sku({**sku, "expected_version": work.arguments.expected_version}, ("input",))
     return {"sku": (await _upsert(work, [item]))[0].result()}
@@ -50,6 +52,7 @@ async def _upsert(work: Work, items: Sequence[Item]) -> list[Change]:
     await _write_prices(work, [change for change in changes if change.rewrites("prices")])
     await _write_components(work, [change for change in changes if change.rewrites("components")])
     await _refuse_nested(work, [change for change in changes if "bundle" in change.changed and change.facts["bundle"]])
+    await _refuse_stranded(work, [change for change in changes if _loses_stock(change)])
     for change in changes:
         if change.outcome is not Outcome.UNCHANGED:
             work.record(SkuChanged(subject=change.id, version=change.version, code=change.item.code))
@@ -151,6 +154,43 @@ async def _write_components(work: Work, changes: Sequence[Change]) -> None:
     bundles = [change.id for change in changes]
     await work.db.execute(delete(BundleComponent).where(same_as_any(BundleComponent.bundle_id.expression, bundles)))
     await insert_rows(work.db, BundleComponent.__table__, rows)  # type: ignore[arg-type]
+
+
+def _loses_stock(change: Change) -> bool:
+    """Whether it was counted in stock, perhaps, and is no more."""
+    return change.outcome is Outcome.UPDATED and (
+        ("stock_tracked" in change.changed and not change.facts["stock_tracked"])
+        or ("bundle" in change.changed and change.facts["bundle"])
+    )
+
+
+async def _refuse_stranded(work: Work, changes: Sequence[Change]) -> None:
+    """No SKU that has units, or for which orders wait, becomes a service or a bundle.  Raises SkuInUse.
+
+    Locks: all stock, after the SKUs, whose rows nobody locks who writes stock. What such a writer has read of a SKU is
+    read again after its write (catalog_expect_stocked), so that one of the two sees the other.
+    """
+    if not changes:
+        return
+    found = await work.db.execute(_IN_USE, {"skus": [change.id for change in changes]})
+    used = {row.sku: row for row in found}
+    gathering = Gathering()
+    for change in changes:
+        with gathering.part():
+            if (row := used.get(change.id)) is not None:
+                field = "stockTracked" if "stock_tracked" in change.changed else "components"
+                raise SkuInUse(
+                    sku=change.item.code,
+                    has_stock=row.has_stock,
+                    is_awaited=row.is_awaited,
+                    path=change.item.at(field),
+                )
+    gathering.settle()
+
+
+_IN_USE = text("SELECT sku, has_stock, is_awaited FROM inventory_skus_in_use(:skus)").bindparams(
+    bindparam("skus", type_=ARRAY(Uuid))
+)
 
 
 async def _refuse_nested(work: Work, changes: Sequence[Change]) -> None:

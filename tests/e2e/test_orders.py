@@ -156,3 +156,25 @@ async def test_what_is_wrong_with_an_order_is_told_where_it_stands(api: Api, sho
     assert (inactive["__typename"], inactive["path"]) == ("CustomerNotActive", ["input", "customer"])
     assert (rate["code"], rate["path"]) == ("VALIDATION", ["input", "lines", "0", "taxes", "0", "ratePercent"])
     assert (total["code"], total["path"]) == ("VALIDATION", ["input", "expectedTotal", "amount"])
+
+
+async def test_a_sku_in_use_says_by_what(api: Api, shop: Shop) -> None:
+    await shop.sku("MUG")
+    await shop.stock("MUG", 1)
+    turn = """
+        mutation { skuUpsert(input: {code: "MUG", stockTracked: false}, idempotencyKey: "k") {
+            userErrors { __typename code path ... on SkuInUse { sku hasStock isAwaited } } } }
+    """
+
+    answer = await api.ask(turn, key=await api.key())
+
+    assert answer["skuUpsert"]["userErrors"] == [
+        {
+            "__typename": "SkuInUse",
+            "code": "SKU_IN_USE",
+            "path": ["input", "stockTracked"],
+            "sku": "MUG",
+            "hasStock": True,
+            "isAwaited": False,
+        }
+    ]

@@ -239,6 +239,17 @@ async def test_stock_below_what_is_promised_is_rejected_and_nothing_changes(desk
     assert (await desk.shop.level("TRAY")).on_hand == 12
 
 
+async def test_a_sku_with_stock_that_should_become_a_service_is_rejected_alone(desk: Desk):
+    await furnish(desk)
+    await desk.shop.sku("POST")
+
+    summary = await desk.load("skus", desk.write("code,stock_tracked\nMUG,no\nPOST,no\n"))
+
+    assert counted(summary) == {"rejected": 1, "updated": 1}
+    (row,) = desk.rejects()
+    assert (row["code"], row["import_reason"][:28]) == ("MUG", "'MUG' has units in stock: ad")
+
+
 ORDERS = (
     "external_ref,channel,sku,quantity,unit_price,discount,tax_name,tax_percent,tax_included,placed_at,"
     "shipping_amount,order_discount,shipping_name,shipping_line1,shipping_country,expected_total\n"

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import strawberry
 
-from app.catalog import commands
+from app.catalog import commands, refusals
 from app.catalog.api.types import Sku
-from app.gql.errors import UserError
+from app.gql.errors import UserError, user_error
 from app.gql.mutations import mutation
 from app.gql.nodes import Info
 from app.gql.scalars import CurrencyCode
@@ -19,6 +19,19 @@ from app.gql.scopes import ANYONE, scoped
 from app.gql.upserts import BATCH, EXPECTED_VERSION, given, optional, upserted, user_errors
 from app.kernel.upserts import Outcome
 from app.kernel.work import CommandArguments
+
+
+@user_error(refusals.SkuInUse)
+@strawberry.type(
+    name="SkuInUse",
+    description="It has units or is waited for, so it cannot become a service or a bundle. Clear both, then repeat.",
+)
+class SkuInUseError(UserError):
+    sku: str = strawberry.field(description="The SKU's code.")
+    has_stock: bool = strawberry.field(description="Whether a stock level has units: adjust them to none.")
+    is_awaited: bool = strawberry.field(
+        description="Whether orders wait for units: let them have some, or cancel those."
+    )
 
 
 @strawberry.input(description="What one unit costs in a channel, in one currency.")
@@ -52,7 +65,9 @@ class SkuUpsertInput:
         "What a scanner reads. Digits of the length of a GTIN (8, 12, 13 or 14) must have the right check digit."
     )
     hazardous: bool | None = optional("Whether it is dangerous goods; false where it is new.")
-    stock_tracked: bool | None = optional("False for services such as postage; true where it is new.")
+    stock_tracked: bool | None = optional(
+        "False for services such as postage; true where it is new. SkuInUse while units are in stock or waited for."
+    )
     backorder_limit: int | None = optional("Units that may be sold beyond the stock; 0 where it is new.")
     preorder_release_at: datetime | None = optional("Until then it is sold as a preorder.")
     active: bool | None = optional("Whether it can be ordered; true where it is new.")
@@ -60,7 +75,8 @@ class SkuUpsertInput:
         "Its prices, up to 250. Replaces the list, as far as you may see the channels."
     )
     components: list[BundleComponentInput] | None = optional(
-        "What one unit explodes to, up to 100 parts. Replaces the list; an empty one makes it no bundle."
+        "What one unit explodes to, up to 100 parts. Replaces the list; an empty one makes it no bundle. What has"
+        " units in stock, or is waited for, does not become one: SkuInUse."
     )
 
 

@@ -68,5 +68,6 @@ BEGIN
             -- A new balance, or one that has changed to allow it meanwhile: locked now, so the next round settles it.
         END LOOP;
     END LOOP;
+    PERFORM catalog_expect_stocked(ARRAY(SELECT sku FROM unnest(p_sku, p_d_on_hand) AS c (sku, units) WHERE units > 0));
     RETURN p_result;
 END $$;

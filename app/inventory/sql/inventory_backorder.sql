@@ -19,4 +19,5 @@ BEGIN
                 DETAIL = jsonb_build_object('sku_id', wanted.sku)::text;
         END IF;
     END LOOP;
+    PERFORM catalog_expect_stocked(ARRAY(SELECT sku FROM unnest(p_sku, p_units) AS w (sku, units) WHERE units > 0));
 END $$;
