@@ -1,4 +1,5 @@
-"""Orders and what hangs on them. Personal data lies in order_address alone; the search column holds words of it.
+"""Orders and what hangs on them. Personal data lies in order_address alone; the search column holds words of it,
+and of the customer's name.
 
 Money is in minor units of the order's currency; a unit price may be finer than the minor unit.
 """

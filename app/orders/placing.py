@@ -1,7 +1,7 @@
 """From an order as asked for and the world as it is to the rows that placing writes. Pure: no database, no clock."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -65,17 +65,32 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Buyer:
+    """The customer whose order it is.
+
+    shipping_address, billing_address  where an order goes, and who pays, that names none; None where the caller may not
+                                       read customers
+    """
+
+    id: str
+    active: bool
+    name: str
+    company_name: str | None = None
+    shipping_address: AddressRequest | None = None
+    billing_address: AddressRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """What placing decides from.
 
-    customer_active  also for a guest
-    existing         number of the order that has the external reference already
+    buyer     None for a guest, and where there is no such customer
+    existing  number of the order that has the external reference already
     """
 
     facts: Facts
     reservation: Mapping[str, Any] | None
-    customer_id: str | None
-    customer_active: bool
+    buyer: Buyer | None
     existing: str | None
 
 
@@ -99,15 +114,15 @@ def plan(request: OrderRequest, world: World, now: datetime, new_id: Callable[[]
     Raises ChannelClosed, ExternalRefTaken, NotFound, CustomerNotActive, UnknownSku, SkuNotSellable, NoPrice,
     ReservationClosed, InsufficientStock, TotalMismatch, ValidationRefused.
     """
-    facts = world.facts
+    facts, buyer = world.facts, world.buyer
     channel = facts.channel
     if not channel["active"]:
         raise ChannelClosed(request.channel)
     if world.existing is not None and request.external_ref is not None:
         raise ExternalRefTaken(external_ref=request.external_ref, number=world.existing)
-    if request.customer is not None and world.customer_id is None:
+    if request.customer is not None and buyer is None:
         raise NotFound("customer", request.customer, path=["input", "customer"])
-    if not world.customer_active:
+    if buyer is not None and not buyer.active:
         raise CustomerNotActive
     if request.placed_at is not None and request.placed_at > now + CLOCKS_APART:
         raise ValidationRefused(
@@ -115,6 +130,8 @@ def plan(request: OrderRequest, world: World, now: datetime, new_id: Callable[[]
             path=["input", "placedAt"],
         )
     currency = request.currency or channel["currency"]
+    if buyer is not None:
+        request = _addressed(request, buyer)
 
     reservation = _usable_reservation(request, world, now)
     lines = _explode(request, facts, currency, new_id)
@@ -140,7 +157,7 @@ def plan(request: OrderRequest, world: World, now: datetime, new_id: Callable[[]
             "id": order_id,
             "channel_id": channel["id"],
             "external_ref": request.external_ref,
-            "customer_id": world.customer_id,
+            "customer_id": buyer.id if buyer else None,
             "currency": currency,
             "fulfillment_status": rules.fulfillment_status(line for line in lines if line.kind != LineKind.BUNDLE),
             "payment_status": rules.payment_status(channel["paymentPolicy"]),
@@ -153,7 +170,7 @@ def plan(request: OrderRequest, world: World, now: datetime, new_id: Callable[[]
             "total_minor": totals.total_minor,
             "note": request.note,
             "placed_at": request.placed_at or now,
-            "search": _search_document(request, lines),
+            "search": _search_document(request, buyer, lines),
         },
         lines=lines,
         taxes=_tax_rows(lines, shipping, shipping_taxes),
@@ -161,6 +178,15 @@ def plan(request: OrderRequest, world: World, now: datetime, new_id: Callable[[]
         addresses=_address_rows(request),
         allocations=allocations,
         reservation=reservation,
+    )
+
+
+def _addressed(request: OrderRequest, buyer: Buyer) -> OrderRequest:
+    """The request with the customer's own addresses where it names none."""
+    return replace(
+        request,
+        shipping_address=request.shipping_address or buyer.shipping_address,
+        billing_address=request.billing_address or buyer.billing_address,
     )
 
 
@@ -391,8 +417,10 @@ def _compare_total(request: OrderRequest, total_minor: int, currency: str) -> No
         )
 
 
-def _search_document(request: OrderRequest, lines: Sequence[Line]) -> str:
+def _search_document(request: OrderRequest, buyer: Buyer | None, lines: Sequence[Line]) -> str:
     words: list[str | None] = [request.external_ref, request.customer]
+    if buyer:
+        words += [buyer.name, buyer.company_name]
     for address in (request.shipping_address, request.billing_address):
         if address:
             words += [address.name, address.company, address.email, address.phone, address.postcode, address.city]

@@ -128,7 +128,7 @@ def taken(allocations: Any) -> Counter[tuple[str, str, str]]:
 
 @given(worlds(), orders)
 def test_an_order_that_is_taken_adds_up(raw: dict[str, Any], request: OrderRequest) -> None:
-    world = World(Facts.read(raw), None, None, True, None)
+    world = World(Facts.read(raw), None, None, None)
     try:
         plan = placing.plan(request, world, NOW, uuid7)
     except Refusal:
@@ -160,7 +160,7 @@ def test_what_a_refusal_says_can_be_had_is_taken_and_one_more_is_not(
 ) -> None:
     lines = [[IDS[code], IDS[at], "", units] for at, units in zip(PLACES, held, strict=False)]
     reservation = {"channelId": "c", "status": "OPEN", "expiresAt": (NOW + timedelta(hours=1)).isoformat()}
-    world = World(Facts.read(raw), {**reservation, "lines": lines}, None, True, None)
+    world = World(Facts.read(raw), {**reservation, "lines": lines}, None, None)
 
     no = shortage(world, code, units)
 

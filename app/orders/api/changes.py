@@ -170,8 +170,15 @@ class OrderPlaceInput:
     reservation_token: str | None = strawberry.field(
         default=None, description="The token of `stockReserve`: its units are used first, the rest of it is released."
     )
-    shipping_address: OrderAddressInput | None = strawberry.field(default=None, description="Where it goes.")
-    billing_address: OrderAddressInput | None = strawberry.field(default=None, description="Who pays, if not that one.")
+    shipping_address: OrderAddressInput | None = strawberry.field(
+        default=None,
+        description="Where it goes; the customer's default shipping address if not given, to whoever has"
+        " `customers:read`.",
+    )
+    billing_address: OrderAddressInput | None = strawberry.field(
+        default=None,
+        description="Who pays, if not that one; the customer's default billing address if not given, likewise.",
+    )
     currency: CurrencyCode | None = strawberry.field(
         default=None,
         description="The currency, if not the channel's: one that the SKUs have prices in, or that you pass prices in.",

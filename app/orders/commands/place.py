@@ -11,9 +11,9 @@ from app.kernel.principal import Principal
 from app.kernel.work import Result, Work, one_call
 from app.orders import events, placing
 from app.orders.cleaning import cleaned
-from app.orders.placing import Placement, World
+from app.orders.placing import Buyer, Placement, World
 from app.orders.refusals import ExternalRefTaken
-from app.orders.requests import OrderRequest
+from app.orders.requests import AddressRequest, OrderRequest
 from app.sourcing import promise
 
 WORLD = "SELECT orders_place_facts($1, $2, $3, $4, $5, $6)"
@@ -56,18 +56,24 @@ async def _world(work: Work, order: OrderRequest) -> World:
         WORLD, order.channel, order.currency, codes, order.customer, order.reservation_token, order.external_ref
     )
     facts = promise.seen_by(work.principal, raw and raw["sourcing"], order.channel)
-    customer_id, customer_active = _customer(work.principal, raw["customer"])
-    return World(facts, raw["reservation"], customer_id, customer_active, raw["existing"])
+    return World(facts, raw["reservation"], _buyer(work.principal, raw["customer"]), raw["existing"])
 
 
-def _customer(principal: Principal, found: Mapping[str, Any] | None) -> tuple[str | None, bool]:
-    """Whose order it is, and whether they may order, as far as the caller may know.
+def _buyer(principal: Principal, found: Mapping[str, Any] | None) -> Buyer | None:
+    """Whose order it is, as far as the caller may know. Keys bound to a channel see no customers.
 
-    Keys bound to a channel see no customers.
+    Whoever may not read customers would read their addresses in the order.
     """
     if found is None or principal.channel_id is not None:
-        return None, True
-    return found["id"], found["active"]
+        return None
+    addresses = found["addresses"] if principal.may("customers:read") else {}
+    return Buyer(
+        found["id"],
+        found["active"],
+        found["name"],
+        found["companyName"],
+        *(AddressRequest(**addresses[kind]) if kind in addresses else None for kind in ("SHIPPING", "BILLING")),
+    )
 
 
 async def _write(work: Work, placement: Placement) -> Result:
