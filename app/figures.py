@@ -1,4 +1,6 @@
-"""What the graphs show of the hub, the streams and the relay: read when somebody looks, at no other cost."""
+"""What the graphs show of one part of a process or the other.
+
+Of the hub, the streams and the relay it is read when somebody looks, at no other cost; what timers do they count."""
 
 from __future__ import annotations
 
@@ -57,3 +59,20 @@ def of_relay(telemetry: Telemetry, stats: RelayStats) -> None:
     total("relay_positioned", "Events given a position.", lambda: stats.positioned)
     total("relay_elections", "Times that this process became the leader.", lambda: stats.elections)
     total("relay_outages", "Connections to PostgreSQL lost while leading or waiting to.", lambda: stats.outages)
+
+
+class TimerFigures:
+    """What a worker's timers have done."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self.telemetry = telemetry
+        counter = telemetry.counter
+        self.reservations_expired = counter(
+            "reservations_expired", "Reservations released because their time was over."
+        )
+        self.backorders_allocated = counter(
+            "backordered_units_allocated", "Units allocated to orders that waited for stock."
+        )
+        self.keys_pruned = counter("idempotency_keys_pruned", "Idempotency records deleted after their time.")
+        self.events_pruned = counter("events_pruned", "Events deleted after their retention.")
+        self.failures = counter("timer_failures", "Runs of a timer that failed and are tried again.", "timer")

@@ -11,12 +11,12 @@ from random import uniform
 import structlog
 from sqlalchemy import text
 
+from app.figures import TimerFigures
 from app.kernel.clock import Clock
 from app.kernel.db import Database, Reads
 from app.kernel.errors import Refusal
 from app.kernel.principal import system
 from app.kernel.settings import Settings
-from app.kernel.telemetry import Telemetry
 from app.kernel.work import CommandArguments, Runner, Unavailable
 from app.live.outage import give_way, is_outage
 from app.live.prune import prune
@@ -59,35 +59,35 @@ class Timer:
     run: Callable[[], Awaitable[object]]
 
 
-async def run_timers(database: Database, clock: Clock, settings: Settings, telemetry: Telemetry) -> None:
+async def run_timers(database: Database, clock: Clock, settings: Settings, figures: TimerFigures) -> None:
     """Release expired reservations, allocate backorders, forget old idempotency keys and events, until cancelled."""
     retention = timedelta(days=settings.event_retention_days)
-    runner = Runner(database, clock, watching=telemetry)
+    runner = Runner(database, clock, watching=figures.telemetry)
 
     async def prune_events() -> None:
-        telemetry.events_pruned.inc(await prune(database, clock, retention=retention))
+        figures.events_pruned.inc(await prune(database, clock, retention=retention))
 
     timers = [
-        Timer("release reservations", RELEASE_SECONDS, lambda: release_expired(database, clock, telemetry)),
-        Timer("allocate backorders", ALLOCATE_SECONDS, lambda: allocate_backorders(runner, telemetry)),
-        Timer("forget idempotency keys", FORGET_SECONDS, lambda: forget_keys(database, clock, telemetry)),
+        Timer("release reservations", RELEASE_SECONDS, lambda: release_expired(database, clock, figures)),
+        Timer("allocate backorders", ALLOCATE_SECONDS, lambda: allocate_backorders(runner, figures)),
+        Timer("forget idempotency keys", FORGET_SECONDS, lambda: forget_keys(database, clock, figures)),
         Timer("prune events", PRUNE_SECONDS, prune_events),
     ]
     async with asyncio.TaskGroup() as tasks:
         for timer in timers:
-            tasks.create_task(keep(timer, telemetry))
+            tasks.create_task(keep(timer, figures))
 
 
-async def release_expired(database: Database, clock: Clock, telemetry: Telemetry) -> int:
+async def release_expired(database: Database, clock: Clock, figures: TimerFigures) -> int:
     """Give back what reservations hold whose time is over; how many were released."""
     released = 0
     while count := int(await database.call(_EXPIRE, clock.now(), RELEASE_BATCH, "system:timer")):
         released += count
-        telemetry.reservations_expired.inc(count)
+        figures.reservations_expired.inc(count)
     return released
 
 
-async def allocate_backorders(runner: Runner, telemetry: Telemetry) -> int:
+async def allocate_backorders(runner: Runner, figures: TimerFigures) -> int:
     """Allocate stock that has come to the orders that wait for it, in their turn; how many units were.
 
     An order that cannot be served now is passed over, so that nobody waits behind it, and looked at again next time.
@@ -109,26 +109,26 @@ async def allocate_backorders(runner: Runner, telemetry: Telemetry) -> int:
                 faults.append(problem)
                 continue
             allocated += result["units"]
-            telemetry.backorders_allocated.inc(result["units"])
+            figures.backorders_allocated.inc(result["units"])
         after = (waiting[-1].priority, waiting[-1].placed_at, waiting[-1].id)
     if faults:
         raise faults[0]
     return allocated
 
 
-async def forget_keys(database: Database, clock: Clock, telemetry: Telemetry) -> int:
+async def forget_keys(database: Database, clock: Clock, figures: TimerFigures) -> int:
     """Delete idempotency records whose time is over; how many went."""
     forgotten = 0
     while True:
         async with database.transaction() as db:
             deleted = (await db.execute(_FORGET, {"now": clock.now(), "batch": FORGET_BATCH})).rowcount
         forgotten += deleted
-        telemetry.keys_pruned.inc(deleted)
+        figures.keys_pruned.inc(deleted)
         if deleted < FORGET_BATCH:
             return forgotten
 
 
-async def keep(timer: Timer, telemetry: Telemetry) -> None:
+async def keep(timer: Timer, figures: TimerFigures) -> None:
     """Run the timer again and again, whatever happens to PostgreSQL; a failure is told once, and so is its end."""
     failures = 0
     await asyncio.sleep(timer.every_seconds * uniform(0, 0.1))
@@ -136,7 +136,7 @@ async def keep(timer: Timer, telemetry: Telemetry) -> None:
         try:
             await timer.run()
         except Exception as problem:
-            telemetry.timer_failures.labels(timer.name).inc()
+            figures.failures.labels(timer.name).inc()
             if not failures:
                 _tell(timer, problem)
             failures += 1

@@ -16,6 +16,7 @@ from app.gql.http import GraphQLHttp
 from app.gql.websocket import GraphQLWebSocket
 from app.kernel.access_log import RequestLog
 from app.kernel.settings import Settings
+from app.kernel.telemetry import Telemetry
 from app.wiring import Services
 
 # What our own clients send: beside the package in a checkout and an image, inside it in a wheel.
@@ -24,13 +25,15 @@ _BESIDE = Path(__file__).parents[1] / "graphql" / "operations"
 OPERATIONS = _BESIDE if _BESIDE.is_dir() else Path(__file__).parent / "graphql" / "operations"
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starlette:
     """The API on stores that are reachable and migrated.
+
+    telemetry  that of the process, where it does other things besides; whoever made it closes it
 
     `app.state.before_exit` says what to drain before the server ends.  Raises Undeclared where a field of the schema
     does not say who may read it.
     """
-    services = Services(settings)
+    services = Services(settings, telemetry=telemetry)
     graph = Graph(
         schema.build(),
         timeout=settings.execution_seconds_max,

@@ -127,9 +127,11 @@ def _metrics() -> str:
     shown: dict[str, list[str]] = {}
     lines = ["# Metrics", "", _origin("app/figures.py and app/kernel/telemetry.py"), ""]
     lines += [
-        "At `/metrics`: the API's on its own port, a worker's on `ORDERWIRE_WORKER_PORT`. Both show `process_…` as"
+        "At `/metrics`: the API's on its own port, a worker's on `ORDERWIRE_WORKER_PORT`. `orderwire dev` and",
+        "`make demo` are both in one process and show everything on the API's port. All show `process_…` as well:",
+        "memory, CPU seconds, open files.",
     ]
-    lines += ["well: memory, CPU seconds, open files.", "", "| metric | of | labels | meaning |", "|---|---|---|---|"]
+    lines += ["", "| metric | of | labels | meaning |", "|---|---|---|---|"]
     for name, telemetry in _processes():
         for figure in telemetry.registry.collect():
             row = f"{', '.join(telemetry.labels(figure))} | {figure.documentation} |"

@@ -33,9 +33,12 @@ from app.orders.recent import RecentOrders
 
 
 class Services:
-    """Everything that requests of this process share; resolvers find it as `info.context.services`."""
+    """Everything that requests of this process share; resolvers find it as `info.context.services`.
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    telemetry  that of the process, where it does other things besides; whoever made it closes it
+    """
+
+    def __init__(self, settings: Settings, clock: Clock | None = None, *, telemetry: Telemetry | None = None) -> None:
         assert settings.database_url is not None, "the stores are found or started before this"
         assert settings.redis_url is not None, "the stores are found or started before this"
         self.settings = settings
@@ -47,7 +50,8 @@ class Services:
             call_pool=settings.call_pool_size,
             session=settings.session_limits,
         )
-        self.telemetry = Telemetry()
+        self.telemetry = telemetry or Telemetry()
+        self.telemetry.watch_requests()
         self.telemetry.watch_database(self.database)
         self.nudger = Nudger(settings.redis_url)
         self.runner = Runner(self.database, self.clock, self.nudger.nudge, watching=self.telemetry)
@@ -78,7 +82,6 @@ class Services:
         await self.hub.disconnect()
         await self.nudger.close()
         await self.database.close()
-        await self.telemetry.close()
 
     def context(self, caller: Caller) -> Context:
         """A fresh context for one operation, or one event of a subscription."""

@@ -8,7 +8,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -19,6 +19,9 @@ from app.kernel import log
 from app.kernel.migrate import migrate
 from app.kernel.operator import OperatorProblem
 from app.kernel.settings import Settings
+
+if TYPE_CHECKING:
+    from app.kernel.telemetry import Telemetry
 
 logger = logging.getLogger("orderwire")
 
@@ -73,8 +76,9 @@ async def dev(settings: Settings, *, fresh: bool = False, demo: bool = False) ->
                 await _refuse_a_demo_among_real_orders(settings.database_url)
             await migrate(found.database_url)
             await loading
-            async with _beside(_worker(found)) as working:
-                await _serve_beside(working, found, listener, ending, demo=demo)
+            async with _telemetry() as telemetry, _beside(_worker(found, telemetry)) as working:
+                server = _server(found, telemetry)
+                await _serve_beside(working, server, found, listener, ending, demo=demo)
 
 
 def _refuse_a_demo_in_production(settings: Settings) -> None:
@@ -86,13 +90,18 @@ def _refuse_a_demo_in_production(settings: Settings) -> None:
 
 
 async def _serve_beside(
-    working: asyncio.Task[None], settings: Settings, listener: socket.socket, ending: Ending, *, demo: bool
+    working: asyncio.Task[None],
+    server: serving.DrainingServer,
+    settings: Settings,
+    listener: socket.socket,
+    ending: Ending,
+    *,
+    demo: bool,
 ) -> None:
     """Serve until told to end or the worker fails.
 
     The worker outlives the server, so that what was committed while draining is still published.
     """
-    server = _server(settings)
     serve_task = asyncio.create_task(_serve(server, listener, ending))
     await _started(server, serve_task)
     async with contextlib.AsyncExitStack() as extras:
@@ -121,12 +130,13 @@ async def serve(settings: Settings) -> None:
     async with _ending() as ending, reached(settings, start=False) as found:
         await _refuse_pending(found)
         with contextlib.closing(serving.listen(settings.host, settings.port)) as listener:
-            server = _server(found)
-            task = asyncio.create_task(_serve(server, listener, ending))
-            await _started(server, task)
-            if server.started:
-                typer.echo(f"Orderwire serves {serving.address_of(listener)}/graphql.")
-            await task
+            async with _telemetry() as telemetry:
+                server = _server(found, telemetry)
+                task = asyncio.create_task(_serve(server, listener, ending))
+                await _started(server, task)
+                if server.started:
+                    typer.echo(f"Orderwire serves {serving.address_of(listener)}/graphql.")
+                await task
 
 
 async def work(settings: Settings) -> None:
@@ -135,7 +145,8 @@ async def work(settings: Settings) -> None:
     async with _ending(), reached(settings, start=False) as found:
         await _refuse_pending(found)
         typer.echo("Orderwire's worker runs.")
-        await _worker(found)
+        async with _telemetry() as telemetry:
+            await _worker(found, telemetry)
 
 
 async def migrate_only(settings: Settings) -> None:
@@ -156,10 +167,22 @@ def _load() -> None:
     import_module("app.worker")
 
 
-def _server(settings: Settings) -> serving.DrainingServer:
+@contextlib.asynccontextmanager
+async def _telemetry() -> AsyncIterator["Telemetry"]:
+    """The figures and spans of this process, shared by all that runs in it."""
+    from app.kernel.telemetry import Telemetry
+
+    telemetry = Telemetry()
+    try:
+        yield telemetry
+    finally:
+        await telemetry.close()
+
+
+def _server(settings: Settings, telemetry: "Telemetry") -> serving.DrainingServer:
     from app.main import create_app
 
-    return serving.server_for(create_app(settings), settings)
+    return serving.server_for(create_app(settings, telemetry), settings)
 
 
 async def _serve(server: serving.DrainingServer, listener: socket.socket, ending: Ending) -> None:
@@ -195,10 +218,10 @@ def _keep_what_is_loaded() -> None:
     gc.freeze()
 
 
-async def _worker(settings: Settings) -> None:
+async def _worker(settings: Settings, telemetry: "Telemetry") -> None:
     from app.worker import Worker
 
-    worker = Worker(settings)
+    worker = Worker(settings, telemetry)
     _keep_what_is_loaded()
     await worker.run()
 

@@ -98,7 +98,11 @@ class Figures(Collector):
 
 
 class Telemetry:
-    """The figures of this process. Counting costs a microsecond or two; what can be read later is."""
+    """The figures of this process. Counting costs a microsecond or two; what can be read later is.
+
+    It begins with what every process does; `watch_…` and app.figures add what this one does besides, so that no figure
+    is shown that could not move. Parts that share a process share one of these.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -106,31 +110,17 @@ class Telemetry:
         self._labels: dict[str, tuple[str, ...]] = {}
         self.registry.register(self._figures)
         ProcessCollector(registry=self.registry)
-        self._requests = self._counter("http_requests", "Requests answered.", "type", "status")
-        self._request_seconds = self._histogram(
-            "http_request_seconds", "Time to answer, streams left out.", _REQUEST_SECONDS, "type"
-        )
         self._sql_seconds = self._histogram(
             "sql_seconds", "Time of SQL statements; their number is the count.", _SQL_SECONDS, "pool"
         )
-        self._commands = self._counter(
+        self._commands = self.counter(
             "commands",
             "Commands run, by how they ended: done, a refusal's code, forbidden, fault.",
             "command",
             "outcome",
         )
-        self._retries = self._counter("command_retries", "Further attempts of commands, on fresh figures.", "command")
-        self.reservations_expired = self._counter(
-            "reservations_expired", "Reservations released because their time was over."
-        )
-        self.backorders_allocated = self._counter(
-            "backordered_units_allocated", "Units allocated to orders that waited for stock."
-        )
-        self.keys_pruned = self._counter("idempotency_keys_pruned", "Idempotency records deleted after their time.")
-        self.events_pruned = self._counter("events_pruned", "Events deleted after their retention.")
-        self.timer_failures = self._counter(
-            "timer_failures", "Runs of a timer that failed and are tried again.", "timer"
-        )
+        self._retries = self.counter("command_retries", "Further attempts of commands, on fresh figures.", "command")
+        self._databases: list[Database] = []
         self._by_request: dict[tuple[str, int], Counter] = {}
         self._by_type: dict[str, Histogram] = {}
         self._by_outcome: dict[tuple[str, str], Counter] = {}
@@ -144,7 +134,8 @@ class Telemetry:
         """The names of a figure's labels."""
         return self._labels.get(figure.name, ()) or self._figures.labels(figure.name)
 
-    def _counter(self, name: str, says: str, *labels: str) -> Counter:
+    def counter(self, name: str, says: str, *labels: str) -> Counter:
+        """Show a figure that only grows, counted as it happens."""
         self._labels[f"orderwire_{name}"] = labels
         return Counter(f"orderwire_{name}", says, labels, registry=self.registry)
 
@@ -168,6 +159,13 @@ class Telemetry:
         """Send the spans that wait."""
         if self.tracing is not None:
             await asyncio.to_thread(self.tracing.close)
+
+    def watch_requests(self) -> None:
+        """Count and time the requests of clients: in a process that answers them."""
+        self._requests = self.counter("http_requests", "Requests answered.", "type", "status")
+        self._request_seconds = self._histogram(
+            "http_request_seconds", "Time to answer, streams left out.", _REQUEST_SECONDS, "type"
+        )
 
     def requested(self, kind: str, status: int, seconds: float) -> None:
         key = (kind, status)
@@ -197,7 +195,7 @@ class Telemetry:
         self._retries.labels(command).inc()
 
     def watch_database(self, database: Database) -> None:
-        """Time every statement, and show how full the pools are."""
+        """Time every statement, and show how full the pools are; several databases are counted together."""
         general, calls = self._sql_seconds.labels("general"), self._sql_seconds.labels("calls")
         engine = database.engine.sync_engine
 
@@ -218,17 +216,26 @@ class Telemetry:
         event.listen(engine, "after_cursor_execute", end)
         database.timed = lambda statement, seconds: tell(calls, statement, seconds)
 
-        pool: Any = engine.pool
+        if not self._databases:
+            self._watch_pools()
+        self._databases.append(database)
+
+    def _watch_pools(self) -> None:
+        def of_all(read: Callable[[Database], float]) -> Read:
+            return lambda: sum(map(read, self._databases))
+
         says = "Connections to PostgreSQL, by pool and state."
-        self.gauge("sql_connections", says, pool.checkedout, pool="general", state="busy")
-        self.gauge("sql_connections", says, pool.checkedin, pool="general", state="idle")
-        self.gauge("sql_connections", says, lambda: _busy(database), pool="calls", state="busy")
-        self.gauge("sql_connections", says, lambda: _idle(database), pool="calls", state="idle")
+        self.gauge("sql_connections", says, of_all(lambda db: _pool(db).checkedout()), pool="general", state="busy")
+        self.gauge("sql_connections", says, of_all(lambda db: _pool(db).checkedin()), pool="general", state="idle")
+        self.gauge("sql_connections", says, of_all(_busy), pool="calls", state="busy")
+        self.gauge("sql_connections", says, of_all(_idle), pool="calls", state="idle")
         limit = "Connections to PostgreSQL that a pool may open."
-        self.gauge("sql_connections_max", limit, pool.size, pool="general")
-        self.gauge(
-            "sql_connections_max", limit, lambda: database.calls.get_max_size() if database.is_open else 0, pool="calls"
-        )
+        self.gauge("sql_connections_max", limit, of_all(lambda db: _pool(db).size()), pool="general")
+        self.gauge("sql_connections_max", limit, of_all(_most), pool="calls")
+
+
+def _pool(database: Database) -> Any:
+    return database.engine.sync_engine.pool
 
 
 def _idle(database: Database) -> float:
@@ -237,3 +244,7 @@ def _idle(database: Database) -> float:
 
 def _busy(database: Database) -> float:
     return float(database.calls.get_size()) - _idle(database) if database.is_open else 0.0
+
+
+def _most(database: Database) -> float:
+    return float(database.calls.get_max_size()) if database.is_open else 0.0

@@ -25,12 +25,12 @@ async def slow(_: Request) -> PlainTextResponse:
     return PlainTextResponse("done")
 
 
-def create_app(settings: Any) -> Starlette:
+def create_app(settings: Any, telemetry: Any) -> Starlette:
     return Starlette(routes=[Route("/", answer), Route("/slow", slow)])
 
 
 class Worker:
-    def __init__(self, settings: Any) -> None:
+    def __init__(self, settings: Any, telemetry: Any) -> None:
         self.settings = settings
 
     async def run(self) -> None:

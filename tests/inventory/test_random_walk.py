@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.figures import TimerFigures
 from app.inventory import commands as inventory
 from app.inventory.commands.adjust import Delta, Figure, Shift
 from app.inventory.commands.safety_stock import SafetyStock
@@ -116,7 +117,7 @@ class Walk:
             )
 
     async def serve(self) -> None:
-        await allocate_backorders(self.shop.runner, Telemetry())
+        await allocate_backorders(self.shop.runner, TimerFigures(Telemetry()))
 
     def token(self) -> str:
         return self.random.choice(self.tokens[-4:]) if self.tokens else "none"

@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 from app import jobs
+from app.figures import TimerFigures
 from app.inventory import commands as inventory
 from app.inventory.refusals import ReservationClosed
 from app.jobs import Timer, forget_keys, keep, release_expired, run_timers
@@ -21,23 +22,23 @@ from tests.operators.conftest import Lines
 
 
 @asynccontextmanager
-async def timers(shop: Shop, telemetry: Telemetry, clock: Clock | None = None) -> AsyncIterator[None]:
-    task = asyncio.create_task(run_timers(shop.database, clock or shop.clock, Settings(), telemetry))
+async def timers(shop: Shop, figures: TimerFigures, clock: Clock | None = None) -> AsyncIterator[None]:
+    task = asyncio.create_task(run_timers(shop.database, clock or shop.clock, Settings(), figures))
     yield
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-def count(telemetry: Telemetry, name: str) -> float:
-    return telemetry.registry.get_sample_value(f"orderwire_{name}_total") or 0
+def count(figures: TimerFigures, name: str) -> float:
+    return figures.telemetry.registry.get_sample_value(f"orderwire_{name}_total") or 0
 
 
 async def test_an_expired_reservation_gives_its_units_back_within_two_seconds(shop: Shop) -> None:
     await shop.sku("MUG")
     await shop.stock("MUG", 5)
     shop.runner.clock = clock = SystemClock()
-    telemetry = Telemetry()
-    async with timers(shop, telemetry, clock), timers(shop, telemetry, clock):
+    figures = TimerFigures(Telemetry())
+    async with timers(shop, figures, clock), timers(shop, figures, clock):
         await shop.reserve({"MUG": 4}, seconds=1)
         assert (await shop.level("MUG")).reserved == 4
 
@@ -45,20 +46,20 @@ async def test_an_expired_reservation_gives_its_units_back_within_two_seconds(sh
             while (await shop.level("MUG")).reserved:
                 await asyncio.sleep(0.02)
 
-    assert count(telemetry, "reservations_expired") == 1
+    assert count(figures, "reservations_expired") == 1
 
 
 async def test_stock_that_comes_is_allocated_to_those_who_wait_within_two_seconds(shop: Shop) -> None:
     await shop.sku("MUG", backorder_limit=5)
     await shop.place({"MUG": 4})
-    telemetry = Telemetry()
-    async with timers(shop, telemetry), timers(shop, telemetry):
+    figures = TimerFigures(Telemetry())
+    async with timers(shop, figures), timers(shop, figures):
         await shop.stock("MUG", 3)
         async with asyncio.timeout(2):
             while not (await shop.level("MUG")).allocated:
                 await asyncio.sleep(0.02)
 
-    assert (await shop.level("MUG")).allocated == count(telemetry, "backordered_units_allocated") == 3
+    assert (await shop.level("MUG")).allocated == count(figures, "backordered_units_allocated") == 3
 
 
 async def test_before_the_timer_has_run_an_expired_reservation_is_refused_by_its_token(shop: Shop) -> None:
@@ -84,19 +85,19 @@ async def test_many_workers_release_each_reservation_once(shop: Shop, monkeypatc
         await shop.reserve({"MUG": 2}, seconds=60)
     lasting = await shop.reserve({"MUG": 5}, seconds=600)
     shop.clock.advance(timedelta(seconds=61))
-    telemetry = Telemetry()
+    figures = TimerFigures(Telemetry())
 
-    released = await asyncio.gather(*(release_expired(shop.database, shop.clock, telemetry) for _ in range(4)))
-    released.append(await release_expired(shop.database, shop.clock, telemetry))
+    released = await asyncio.gather(*(release_expired(shop.database, shop.clock, figures) for _ in range(4)))
+    released.append(await release_expired(shop.database, shop.clock, figures))
 
-    assert sum(released) == count(telemetry, "reservations_expired") == 20
+    assert sum(released) == count(figures, "reservations_expired") == 20
     assert (await shop.level("MUG")).reserved == 5
     await shop.run(inventory.release, token=lasting)
 
 
 async def test_keys_are_forgotten_after_their_time_in_batches(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "FORGET_BATCH", 10)
-    telemetry = Telemetry()
+    figures = TimerFigures(Telemetry())
     await shop.execute("DELETE FROM idempotency_key")
     await shop.execute(
         "INSERT INTO idempotency_key (principal, key, request_sha256, created_at, expires_at)"
@@ -105,9 +106,9 @@ async def test_keys_are_forgotten_after_their_time_in_batches(shop: Shop, monkey
         now=shop.clock.now(),
     )
 
-    forgotten = await asyncio.gather(*(forget_keys(shop.database, shop.clock, telemetry) for _ in range(3)))
+    forgotten = await asyncio.gather(*(forget_keys(shop.database, shop.clock, figures) for _ in range(3)))
 
-    assert sum(forgotten) == count(telemetry, "idempotency_keys_pruned") == 35
+    assert sum(forgotten) == count(figures, "idempotency_keys_pruned") == 35
     kept = await shop.rows("SELECT key::int AS n FROM idempotency_key ORDER BY 1")
     assert [row.n for row in kept] == list(range(36, 61))
 
@@ -121,18 +122,18 @@ async def test_old_events_go_and_are_counted(shop: Shop, monkeypatch: pytest.Mon
     await shop.execute("UPDATE relay_shard SET pos = (SELECT max(pos) FROM event_log)")
     events = (await shop.one("SELECT count(*) AS n FROM event_log")).n
     shop.clock.advance(timedelta(days=31))
-    telemetry = Telemetry()
+    figures = TimerFigures(Telemetry())
 
     monkeypatch.setattr(jobs, "PRUNE_SECONDS", 0.1)
-    async with timers(shop, telemetry), asyncio.timeout(5):
-        while count(telemetry, "events_pruned") < events:
+    async with timers(shop, figures), asyncio.timeout(5):
+        while count(figures, "events_pruned") < events:
             await asyncio.sleep(0.05)
 
     assert await shop.rows("SELECT 1 FROM event_log") == []
 
 
 async def test_a_timer_outlives_an_outage_and_tells_of_it_once(shop: Shop, lines: Lines) -> None:
-    telemetry, runs = Telemetry(), 0
+    figures, runs = TimerFigures(Telemetry()), 0
 
     async def run() -> None:
         nonlocal runs
@@ -142,7 +143,7 @@ async def test_a_timer_outlives_an_outage_and_tells_of_it_once(shop: Shop, lines
         if runs == 4:
             raise ValueError("a mistake of ours")
 
-    task = asyncio.create_task(keep(Timer("try", 0.05, run), telemetry))
+    task = asyncio.create_task(keep(Timer("try", 0.05, run), figures))
     async with asyncio.timeout(10):
         while runs < 6:
             await asyncio.sleep(0.02)
@@ -155,15 +156,15 @@ async def test_a_timer_outlives_an_outage_and_tells_of_it_once(shop: Shop, lines
         "timer failed; it goes on",
         "timer runs again",
     ]
-    failures = telemetry.registry.get_sample_value("orderwire_timer_failures_total", {"timer": "try"})
+    failures = figures.telemetry.registry.get_sample_value("orderwire_timer_failures_total", {"timer": "try"})
     assert failures == 3
 
 
 async def test_the_timers_go_on_when_postgresql_comes_back(shop: Shop) -> None:
     await shop.sku("MUG")
     await shop.stock("MUG", 5)
-    telemetry = Telemetry()
-    async with timers(shop, telemetry):
+    figures = TimerFigures(Telemetry())
+    async with timers(shop, figures):
         await asyncio.sleep(0.2)
         await shop.reserve({"MUG": 4}, seconds=60)
         await shop.rows(
@@ -172,7 +173,7 @@ async def test_the_timers_go_on_when_postgresql_comes_back(shop: Shop) -> None:
         )
         shop.clock.advance(timedelta(seconds=61))
         async with asyncio.timeout(10):
-            while not count(telemetry, "reservations_expired"):
+            while not count(figures, "reservations_expired"):
                 await asyncio.sleep(0.05)
 
     assert (await shop.level("MUG")).reserved == 0

@@ -29,6 +29,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 async def test_a_request_is_one_trace_from_the_callers_span_to_the_statements(shop: Shop, lines: Lines) -> None:
     exporter, telemetry = InMemorySpanExporter(), Telemetry()
     telemetry.tracing = Tracing(exporter)
+    telemetry.watch_requests()
     telemetry.watch_database(shop.database)
     shop.runner = Runner(shop.database, shop.clock, watching=telemetry)
 

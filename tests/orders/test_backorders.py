@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from app import jobs
+from app.figures import TimerFigures
 from app.inventory.refusals import InsufficientStock
 from app.jobs import allocate_backorders
 from app.kernel.db import Database
@@ -23,7 +24,7 @@ from tests.builders import Shop
 
 async def serve(shop: Shop) -> int:
     """What the worker's timer does; units allocated."""
-    return await allocate_backorders(shop.runner, Telemetry())
+    return await allocate_backorders(shop.runner, TimerFigures(Telemetry()))
 
 
 async def allocated(shop: Shop, *order_ids: UUID) -> list[int]:
@@ -150,7 +151,7 @@ async def test_nobody_waits_behind_an_order_that_cannot_be_served(
     await hasty.open()
     async with shop.database.engine.begin() as other:
         await other.exec_driver_sql(f"SELECT 1 FROM orders WHERE id = '{stuck}' FOR UPDATE")
-        assert await allocate_backorders(Runner(hasty, shop.clock), Telemetry()) == 6
+        assert await allocate_backorders(Runner(hasty, shop.clock), TimerFigures(Telemetry())) == 6
     await hasty.close()
 
     assert await allocated(shop, stuck, *waiting) == [0, 2, 2, 2]

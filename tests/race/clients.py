@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from app.figures import TimerFigures
 from app.inventory import commands as inventory
 from app.inventory.commands.adjust import Delta, Figure, Shift
 from app.inventory.states import AdjustmentReason, StockState
@@ -68,7 +69,7 @@ class Clients:
         self.locations = locations
         self.retries: Counter[str] = Counter()
         self.served = 0  # units that came to orders which waited for them
-        self._telemetry = Telemetry()
+        self._figures = TimerFigures(Telemetry())
         self._random = random.Random(seed)
         self._holds: list[tuple[str, str]] = []
         self._kinds: dict[Callable[[], Awaitable[None]], int] = {
@@ -148,7 +149,7 @@ class Clients:
             pass
 
     async def _serve_waiting(self) -> None:
-        self.served += await allocate_backorders(self.runner, self._telemetry)
+        self.served += await allocate_backorders(self.runner, self._figures)
 
     async def _ask(self, command: CommandFunction, **given: Any) -> dict[str, Any] | None:
         """The result; None when refused. At times the same request is sent twice at once, as impatient clients do."""

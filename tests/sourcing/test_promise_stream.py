@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from app.figures import TimerFigures
 from app.inventory.commands import safety_stock_set
 from app.inventory.commands.safety_stock import SafetyStock
 from app.jobs import allocate_backorders
@@ -161,7 +162,7 @@ async def test_what_comes_for_those_who_wait_is_no_news_to_others(shop: Shop, st
         await told(watcher, stage, 0)
         await shop.stock("PAN", 6)
         await quiet(watcher, stage)
-        assert await allocate_backorders(shop.runner, Telemetry()) == 6
+        assert await allocate_backorders(shop.runner, TimerFigures(Telemetry())) == 6
         await quiet(watcher, stage)
 
         await shop.stock("PAN", 2)
