@@ -44,6 +44,12 @@ async def stored(desk: Desk) -> tuple[int, int, int, int]:
     return row.orders, row.lines, row.units, row.minor
 
 
+async def known(desk: Desk) -> tuple[int, int]:
+    """SKUs and customers."""
+    row = await desk.shop.one("SELECT (SELECT count(*) FROM sku) AS skus, (SELECT count(*) FROM customer) AS customers")
+    return row.skus, row.customers
+
+
 async def written_off(desk: Desk) -> tuple[int, int]:
     """Documents and units."""
     row = await desk.shop.one(
@@ -55,6 +61,7 @@ async def written_off(desk: Desk) -> tuple[int, int]:
 
 async def agree(desk: Desk, expected: oracle.Counts) -> None:
     """The database holds what the file holds."""
+    assert await known(desk) == (len(expected.codes), len(expected.customers))
     assert await stored(desk) == (
         expected.sales,
         expected.sale_lines,
