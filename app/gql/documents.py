@@ -27,12 +27,14 @@ from graphql import (
     OperationType,
     SelectionSetNode,
     StringValueNode,
+    TokenKind,
     ValidationRule,
     VariableNode,
     parse,
     specified_rules,
     validate,
 )
+from graphql.validation.validate import ValidationAbortedError
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
@@ -44,6 +46,11 @@ from app.gql.scopes import Rights
 TOKENS_MAX = 2_000
 COMMENTS_MAX = 500
 ERRORS_MAX = 5
+NUMBER_CHARACTERS_MAX = 40
+NUMBER_TOO_LONG = (
+    f"A number has at most {NUMBER_CHARACTERS_MAX} characters: send fewer digits, or a string where one is taken."
+)
+_NUMBERS = (TokenKind.INT, TokenKind.FLOAT)
 REMEMBERED_MAX = 1_000
 REMEMBERED_CHARACTERS_MAX = 4_000_000
 
@@ -72,7 +79,24 @@ def is_plain(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
+class ShortNumbers(ValidationRule):
+    """No number is longer than any type could take. Where one is, nothing else is said of the document.
+
+    The other rules would read the number, inside lists and objects too, and Python refuses that in words of its own: so
+    this rule comes first, and looks at the tokens before any value is visited.
+    """
+
+    def enter_document(self, node: DocumentNode, *_: object) -> None:
+        token = node.loc.start_token if node.loc else None
+        while token is not None:
+            if token.kind in _NUMBERS and len(token.value or "") > NUMBER_CHARACTERS_MAX:
+                source = node.loc.source if node.loc else None
+                raise ValidationAbortedError(NUMBER_TOO_LONG, source=source, positions=[token.start])
+            token = token.next
+
+
 RULES: tuple[type[ASTValidationRule], ...] = (
+    ShortNumbers,
     *specified_rules,
     MaybeNullValidationRule,
     OneOfInputValidationRule,

@@ -33,7 +33,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 METHODS = "GET, POST, OPTIONS"
-_CORS_HEADERS = b"content-type, authorization, x-orderwire-key, last-event-id"
+# What pages may send: every header that is read here, by the log and the spans too.
+_CORS_HEADERS = b"content-type, authorization, x-orderwire-key, last-event-id, x-request-id, traceparent, tracestate"
 BODY_SECONDS = 30.0
 _DISCARD_BYTES_MAX = 4 * BODY_BYTES_MAX
 _DISCARD_SECONDS = 2.0

@@ -34,7 +34,7 @@ def decode(body: bytes | str) -> Any:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as problem:
-        raise Mistake(400, f"This is not JSON: {_where(problem)}.", "BAD_REQUEST") from None
+        raise Mistake(400, _what_is_wrong(problem), "BAD_REQUEST") from None
     # Only such bodies can hold a NUL at all; searching every value of every request would cost more than parsing it.
     if (b"\\u0000" in body if isinstance(body, bytes) else "\\u0000" in body) and not _all_plain(value):
         raise Mistake(400, "Strings may not contain NUL (\\u0000).", "BAD_REQUEST")
@@ -116,8 +116,11 @@ def _object(value: dict[str, Any], name: str) -> dict[str, Any]:
     raise Mistake(400, f"`{name}` must be an object.", "BAD_REQUEST")
 
 
-def _where(problem: orjson.JSONDecodeError) -> str:
-    return f"{problem.msg.split(': line')[0]} at line {problem.lineno}, column {problem.colno}"
+def _what_is_wrong(problem: orjson.JSONDecodeError) -> str:
+    what, where = problem.msg.split(": line")[0], f"at line {problem.lineno}, column {problem.colno}"
+    if what.startswith("number is infinity"):  # JSON it is
+        return f"A number {where}, is too large to be read: send a smaller one, or a string where one is taken."
+    return f"This is not JSON: {what} {where}."
 
 
 def _all_plain(value: Any) -> bool:
