@@ -42,8 +42,8 @@ PLACE = """mutation {
     userErrors { code message }
   }
 }"""
-FOLLOW = """subscription {
-  orderEvents {
+FOLLOW = """subscription ($after: Cursor) {
+  orderEvents(after: $after) {
     ... on OrderSnapshot { cursor count }
     ... on OrderChange { cursor type orderNumber version order { lifecycle fulfillmentStatus } }
     ... on Reset { cursor reason }

@@ -94,6 +94,9 @@ async def test_the_subscription_says_what_the_readme_shows(demo: Api) -> None:
         frames.append((await said())["payload"]["data"])
         await demo.ask(CONFIRM_THE_LAST % (await demo.ask(THE_LAST, key=key))["orders"]["nodes"][0]["id"], key=key)
         frames.append((await said())["payload"]["data"])
+        variables = {"after": frames[1]["orderEvents"]["cursor"]}
+        await say(id="2", type="subscribe", payload={"query": SHOWN[2], "variables": variables})
+        assert (await said())["payload"]["data"] == frames[2]  # come back with the second cursor
 
     cursors = [frame["orderEvents"].pop("cursor") for frame in frames]
     assert len(set(cursors)) == 3
