@@ -160,7 +160,9 @@ class OrderPlaceInput:
     channel: str = strawberry.field(description="The code of the channel it comes from.")
     lines: list[OrderLineInput] = strawberry.field(description="1 to 2,000 lines, kept in this order.")
     external_ref: str | None = strawberry.field(
-        default=None, description="The number in your system; unique in the channel, so that nothing is placed twice."
+        default=None,
+        description="The number in your system; unique in the channel, so that nothing is placed twice. It stays in"
+        " events for 30 days or longer: nothing personal, such as a name or an e-mail address, may stand in it.",
     )
     customer: str | None = strawberry.field(
         default=None,
