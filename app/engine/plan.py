@@ -1,0 +1,249 @@
+"""From a validated operation to what is done for each request: its fields collected, its arguments and types looked up.
+
+A plan is made once for an operation and each combination of what its `@skip` and `@include` say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field as dataclass_field
+from typing import Any
+
+from graphql import (
+    DirectiveNode,
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLAbstractType,
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLResolveInfo,
+    GraphQLSchema,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    VariableNode,
+    default_field_resolver,
+    is_abstract_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+    is_object_type,
+)
+from graphql.execution.collect_fields import FieldDetailsList, FragmentDetails, collect_fields, collect_subfields
+from graphql.execution.values import VariableValues
+from graphql.pyutils import Path
+from strawberry.types.field import StrawberryField
+
+from app.engine import generate
+from app.engine.run import Run
+from app.engine.shapes import Abstract, AtOnce, Leaf, Listed, NonNull, Object, Shape
+from app.engine.values import Arguments
+
+_CONDITIONS = ("skip", "include")
+_KNOWN = (*_CONDITIONS, "deprecated", "specifiedBy", "oneOf")
+CONDITIONS_MAX = 6  # 64 plans of one operation at the most
+
+
+class NotCovered(Exception):
+    """graphql-core is to run this operation; `reason` says why, in one word for a metric."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(eq=False, slots=True)
+class Field:
+    """One field where it stands in an operation.
+
+    attribute  what a field without a resolver reads; None for a field with one
+    resolve    the value of the field of this object, or the promise of it
+    """
+
+    key: str
+    name: str
+    nodes: list[FieldNode]
+    parent: GraphQLObjectType
+    definition: GraphQLField
+    shape: Shape
+    attribute: str | None
+    resolve: Callable[[Run, Field, Any, Path], Any]
+
+    @property
+    def is_typename(self) -> bool:
+        return self.name == "__typename"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether reading an attribute is all that it takes, here and in everything below."""
+        return self.is_typename or (self.attribute is not None and generate.is_plain(self.shape))
+
+
+@dataclass(eq=False, slots=True)
+class Selection:
+    """The fields selected of objects of one type.
+
+    resolved  those that `at_once` leaves open
+    usual     the class whose instances are of the type without asking, where that is known
+    """
+
+    type: GraphQLObjectType
+    fields: list[Field] = dataclass_field(default_factory=list)
+    resolved: list[Field] = dataclass_field(default_factory=list)
+    usual: type | None = None
+    at_once: AtOnce | None = None
+
+
+class Plan:
+    """What is done for an operation.
+
+    serial  whether the root fields are run one after the other
+    """
+
+    def __init__(
+        self, schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: VariableValues
+    ) -> None:
+        self.schema = schema
+        self.operation = operation
+        self.fragments = _fragments(document)
+        self.serial = operation.operation is OperationType.MUTATION
+        self._details = {name: FragmentDetails(node) for name, node in self.fragments.items()}
+        # The selections of abstract types are made when they are first met, by what the conditions say in this plan.
+        self._variables = variables
+        self._selections: list[Selection] = []
+        self.is_quick = False
+        root = schema.get_root_type(operation.operation)
+        assert root is not None, "a validated operation has a root"
+        collected = collect_fields(schema, self._details, variables, root, operation)
+        self.selection = self._selection(root, collected.grouped_field_set)
+
+    def quicken(self) -> None:
+        """Write the functions that take the usual values. It costs as much as a few runs: not before the second."""
+        self.is_quick = True
+        for selection in self._selections:
+            generate.write(selection)
+
+    def _select(self, type_: GraphQLObjectType, details: FieldDetailsList) -> Selection:
+        collected = collect_subfields(self.schema, self._details, self._variables, self.operation, type_, details)
+        return self._selection(type_, collected.grouped_field_set)
+
+    def _selection(self, type_: GraphQLObjectType, grouped: Mapping[str, FieldDetailsList]) -> Selection:
+        selection = Selection(type_, usual=_usual_class(type_))
+        for key, details in grouped.items():
+            name = details[0].node.name.value
+            if (definition := self.schema.get_field(type_, name)) is not None:
+                selection.fields.append(self._field(type_, key, definition, details))
+        self._selections.append(selection)
+        if self.is_quick:
+            generate.write(selection)
+        return selection
+
+    def _field(
+        self, parent: GraphQLObjectType, key: str, definition: GraphQLField, details: FieldDetailsList
+    ) -> Field:
+        node = details[0].node
+        attribute = None if node.arguments or definition.args else attribute_of(definition)
+        return Field(
+            key=key,
+            name=node.name.value,
+            nodes=[each.node for each in details],
+            parent=parent,
+            definition=definition,
+            shape=self._shape(definition.type, details),
+            attribute=attribute,
+            resolve=_reader(attribute) if attribute is not None else _resolver(definition, node),
+        )
+
+    def _shape(self, type_: GraphQLOutputType, details: FieldDetailsList) -> Shape:
+        if is_non_null_type(type_):
+            return NonNull(self._shape(type_.of_type, details))
+        if is_list_type(type_):
+            return Listed(self._shape(type_.of_type, details))
+        if is_leaf_type(type_):
+            return Leaf(type_)
+        if is_object_type(type_):
+            return Object(self._select(type_, details))
+        assert is_abstract_type(type_)
+        return self._abstract(type_, details)
+
+    def _abstract(self, type_: GraphQLAbstractType, details: FieldDetailsList) -> Abstract:
+        return Abstract(type_, lambda concrete: self._select(concrete, details))
+
+
+def attribute_of(definition: GraphQLField) -> str | None:
+    """The attribute that the field reads, where strawberry does nothing else for it."""
+    field = (definition.extensions or {}).get("strawberry-definition")
+    if not isinstance(field, StrawberryField) or not field.is_basic_field or field.default_resolver is not getattr:
+        return None
+    # Strawberry gives a field whose exceptions are handled another resolver than this one.
+    if getattr(definition.resolve, "__name__", "") != "_get_basic_result":
+        return None
+    return field.python_name
+
+
+def _reader(attribute: str) -> Callable[[Run, Field, Any, Path], Any]:
+    return lambda run, field, source, path: getattr(source, attribute)
+
+
+def _resolver(definition: GraphQLField, node: FieldNode) -> Callable[[Run, Field, Any, Path], Any]:
+    function = definition.resolve or default_field_resolver
+    arguments = Arguments(definition, node)
+    if not arguments:
+        return lambda run, field, source, path: function(source, run.info(field, path))
+    return lambda run, field, source, path: function(source, run.info(field, path), **arguments.of(run.variables))
+
+
+def _usual_class(type_: GraphQLObjectType) -> type | None:
+    """The class that strawberry made the type of, where strawberry itself tells its instances."""
+    found: Any = (type_.extensions or {}).get("strawberry-definition")
+    if found is None or found.is_type_of is not None:
+        return None
+    origin: type = found.origin
+    return origin
+
+
+def _fragments(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
+    return {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+
+
+def conditions(document: DocumentNode, operation: OperationDefinitionNode) -> tuple[str, ...]:
+    """The variables that `@skip` and `@include` ask for, by name.  Raises NotCovered."""
+    fragments = _fragments(document)
+    if any(node.variable_definitions for node in fragments.values()):
+        raise NotCovered("fragment_arguments")
+    found: set[str] = set()
+    for directive in (*(operation.directives or ()), *_directives(operation.selection_set, fragments, set())):
+        name = directive.name.value
+        if name not in _KNOWN:
+            raise NotCovered(f"@{name}")
+        if name in _CONDITIONS:
+            found |= {each.value.name.value for each in directive.arguments or () if isinstance(each.value, VariableNode)}
+    if len(found) > CONDITIONS_MAX:
+        raise NotCovered("conditions")
+    return tuple(sorted(found))
+
+
+def _directives(
+    selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode], seen: set[str]
+) -> Iterator[DirectiveNode]:
+    for selection in selections.selections:
+        yield from selection.directives or ()
+        inner: FieldNode | InlineFragmentNode | FragmentDefinitionNode
+        if isinstance(selection, FragmentSpreadNode):
+            if selection.name.value in seen or selection.name.value not in fragments:
+                continue
+            seen.add(selection.name.value)
+            inner = fragments[selection.name.value]
+            yield from inner.directives or ()
+        else:
+            assert isinstance(selection, FieldNode | InlineFragmentNode)
+            inner = selection
+        if inner.selection_set is not None:
+            yield from _directives(inner.selection_set, fragments, seen)
+
+
+__all__ = ["CONDITIONS_MAX", "Field", "GraphQLResolveInfo", "NotCovered", "Plan", "Selection", "conditions"]

@@ -1,0 +1,50 @@
+"""Whatever is asked, the engine answers as graphql-core does: data, errors, their places and their order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+from graphql import GraphQLError, print_ast
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis_graphql import nodes, strategies as documents
+
+from tests.engine.awkward import schema as awkward
+from tests.engine.compare import by_engine, by_graphql_core, compiled, shown
+
+SCHEMA = awkward._schema
+SOME = 150
+MANY = int(os.environ.get("ORDERWIRE_TEST_OPERATIONS", "10000"))
+
+TEXTS = documents.from_schema(awkward.as_str(), custom_scalars={
+    "Shout": st.sampled_from(["hey", "you"]).map(nodes.String),
+})
+few = settings(max_examples=SOME, deadline=None, suppress_health_check=list(HealthCheck), derandomize=False)
+many = settings(max_examples=MANY, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+
+
+async def agree(text: str) -> None:
+    try:
+        operation = compiled(SCHEMA, text)
+    except (AssertionError, GraphQLError):
+        return
+    theirs = shown(await by_graphql_core(SCHEMA, text, {}))
+    with_care = shown(await by_engine(compiled(SCHEMA, text, at_once=False), {}))
+    at_once = shown(await by_engine(operation, {}))
+    assert with_care == theirs, text
+    assert at_once == theirs, text
+
+
+@few
+@given(TEXTS)
+def test_generated_operations_over_an_awkward_schema(text: str) -> None:
+    asyncio.run(agree(text))
+
+
+@pytest.mark.long
+@many
+@given(TEXTS)
+def test_many_generated_operations_over_an_awkward_schema(text: str) -> None:
+    asyncio.run(agree(text))
