@@ -2,5 +2,6 @@
 
 from app.engine.compiled import Compiled
 from app.engine.plan import NotCovered
+from app.engine.values import Coercion
 
-__all__ = ["Compiled", "NotCovered"]
+__all__ = ["Coercion", "Compiled", "NotCovered"]

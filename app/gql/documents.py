@@ -38,6 +38,7 @@ from graphql.validation.validate import ValidationAbortedError
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from app.engine import Compiled
 from app.gql import budget
 from app.gql.budget import Limits, Scale, Weight
 from app.gql.rights import Demand, demands
@@ -110,6 +111,8 @@ class Operation:
 
     demands       what its fields need, each with the first place that needs it
     dry_runs      for mutations: what each root field's `dryRun` is: a literal, or the name of a variable
+    compiled      what the engine has made of it, once it has run
+    not_covered   why the engine does not run it, if it does not
     """
 
     document: Document
@@ -119,6 +122,8 @@ class Operation:
     demands: tuple[Demand, ...]
     scopes: frozenset[str]
     dry_runs: tuple[bool | str, ...]
+    compiled: Compiled | None = None
+    not_covered: str | None = None
     _costs: dict[tuple[int, ...], int] = field(default_factory=dict)
 
     @property
@@ -164,6 +169,7 @@ class Document:
     text: str
     sha256: str
     ast: DocumentNode
+    trusted: bool = False
     operations: dict[str | None, Operation] = field(default_factory=dict)
 
     def operation(self, name: str | None) -> Operation:
@@ -206,6 +212,7 @@ class Documents:
         """Admit documents for good.  Raises Refused: a trusted document that cannot run is a fault of the build."""
         for text in texts:
             document = self._admit(text)
+            document.trusted = True
             self._trusted[document.sha256] = self._trusted_by_text[text] = document
 
     def trust_folder(self, folder: Path) -> int:

@@ -1,13 +1,14 @@
 """Running an admitted operation: once for queries and mutations, once for each event of a subscription.
 
-The resolvers are strawberry's, the executor is graphql-core's. `Graph.run` and `Graph.stream` are the seam: an engine
-that compiles operations takes the place of `_executor` behind them, and no transport notices.
+The resolvers are strawberry's. They are run by the engine, which compiles operations, or by graphql-core, where the
+engine is switched off or does not cover an operation; no transport notices which.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from graphql.execution.executor_throwing_on_incremental import ExecutorThrowingO
 from strawberry import Schema
 from strawberry.execution import optimized_is_awaitable
 
+from app.engine import Coercion, Compiled, NotCovered
 from app.gql import budget, faults
 from app.gql.context import Context
 from app.gql.documents import TOKENS_MAX, Documents, Operation, Refused
@@ -78,6 +80,9 @@ class Graph:
     """The schema as the transports use it.
 
     Building it is the start-up pass over the fields' scopes.  Raises Undeclared.
+
+    engine       run operations compiled
+    not_covered  how many operations graphql-core ran because the engine does not cover them, by the reason
     """
 
     def __init__(
@@ -88,7 +93,10 @@ class Graph:
         tokens_max: int = TOKENS_MAX,
         answer_bytes_max: int = ANSWER_BYTES_MAX,
         introspection: bool = True,
+        engine: bool = True,
     ) -> None:
+        self.not_covered: Counter[str] = Counter()
+        self._coercion = Coercion() if engine else None
         self.schema = schema._schema  # noqa: SLF001 (strawberry offers no other way in)
         self.rights = Rights(self.schema)
         self.documents = Documents(self.schema, self.rights, tokens_max=tokens_max, introspection=introspection)
@@ -164,7 +172,7 @@ class Graph:
                             break
                         raise Ended([faults.told(problem, context.request_id)]) from None
                     began = True
-                    yield await self._event(executor, event, new_context)
+                    yield await self._event(operation, executor, event, new_context)
             finally:
                 if (close := getattr(events, "aclose", None)) is not None:
                     await close()
@@ -189,23 +197,46 @@ class Graph:
     async def _run(
         self, operation: Operation, variables: dict[str, Any], context: Context
     ) -> ExecutionResult | list[GraphQLError]:
+        result: Any
+        if (compiled := self._compiled(operation)) is not None:
+            coerced = compiled.coerced(variables)
+            if isinstance(coerced, list):
+                return coerced
+            try:
+                result = compiled.run(None, context, coerced)
+                return result if isinstance(result, ExecutionResult) else await result
+            except NotCovered as reason:
+                self.not_covered[reason.reason] += 1
         executor = self._executor(operation, variables, context)
         if isinstance(executor, list):
             return executor
-        result: Any = executor.execute_operation()
+        result = executor.execute_operation()
         return result if isinstance(result, ExecutionResult) else await result
 
-    async def _event(self, executor: Executor[Context], event: Any, new_context: Callable[[], Context]) -> Answer:
+    def _compiled(self, operation: Operation) -> Compiled | None:
+        """The operation as the engine runs it; None where graphql-core is to."""
+        if operation.compiled is not None or self._coercion is None:
+            return operation.compiled
+        if operation.not_covered is None:
+            document = operation.document
+            try:
+                operation.compiled = Compiled(
+                    self.schema, document.ast, operation.node, self._coercion, at_once=document.trusted
+                )
+                return operation.compiled
+            except NotCovered as reason:
+                operation.not_covered = reason.reason
+        self.not_covered[operation.not_covered] += 1
+        return None
+
+    async def _event(
+        self, operation: Operation, executor: Executor[Context], event: Any, new_context: Callable[[], Context]
+    ) -> Answer:
         """The answer to one event. While the database is away it waits: an event is told whole or not yet."""
         while True:
             context = new_context()
             context.together = getattr(event, "together", None)
-            own = executor.build_per_event_executor(event)
-            own.context_value = context
-            # graphql-core's copy shares the first one's memory of selections, whose keys are new with each event: a
-            # subscription would keep some of every event for as long as it lives.
-            own._relevant_sub_fields = {}  # noqa: SLF001
-            result = execute_subscription_event(own)
+            result = self._told(operation, executor, event, context)
             if not isinstance(result, ExecutionResult):
                 try:
                     async with asyncio.timeout(self._timeout):
@@ -219,6 +250,21 @@ class Graph:
         cursor = getattr(event, "cursor", None)
         answer = self._answer(result, context, OperationType.SUBSCRIPTION)
         return replace(answer, cursor=cursor if isinstance(cursor, str) else None)
+
+    def _told(
+        self, operation: Operation, executor: Executor[Context], event: Any, context: Context
+    ) -> ExecutionResult | Awaitable[ExecutionResult]:
+        if (compiled := self._compiled(operation)) is not None:
+            try:
+                return compiled.run(event, context, executor.variable_values)
+            except NotCovered as reason:
+                self.not_covered[reason.reason] += 1
+        own = executor.build_per_event_executor(event)
+        own.context_value = context
+        # graphql-core's copy shares the first one's memory of selections, whose keys are new with each event: a
+        # subscription would keep some of every event for as long as it lives.
+        own._relevant_sub_fields = {}  # noqa: SLF001
+        return execute_subscription_event(own)
 
     def _executor(
         self, operation: Operation, variables: dict[str, Any], context: Context, document: Any = None
