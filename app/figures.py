@@ -7,6 +7,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sized
 
+from app.engine import Reason
+from app.gql.execution import Graph
 from app.gql.faults import Met
 from app.kernel.telemetry import Telemetry
 from app.live.hub import Hub
@@ -43,6 +45,17 @@ def of_hub(telemetry: Telemetry, hub: Hub, streams: Sized) -> None:
     resumes = "Resumed subscriptions, by where the missed events came from."
     total("hub_resumes", resumes, lambda: stats.from_ring, source="ring")
     total("hub_resumes", resumes, lambda: stats.from_log, source="log")
+
+
+def of_graph(telemetry: Telemetry, graph: Graph) -> None:
+    """The execution of operations in this process."""
+    for reason in Reason:
+        telemetry.total(
+            "engine_fallbacks",
+            "Operations that graphql-core ran because the engine does not cover them, by the reason.",
+            lambda reason=reason: graph.not_covered[reason],  # type: ignore[misc]
+            reason=reason.value,
+        )
 
 
 def of_relay(telemetry: Telemetry, stats: RelayStats) -> None:

@@ -1,7 +1,7 @@
 """Operations compiled: see README.md in this folder."""
 
 from app.engine.compiled import Compiled
-from app.engine.plan import NotCovered
+from app.engine.plan import NotCovered, Reason
 from app.engine.values import Coercion
 
-__all__ = ["Coercion", "Compiled", "NotCovered"]
+__all__ = ["Coercion", "Compiled", "NotCovered", "Reason"]

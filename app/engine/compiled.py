@@ -8,7 +8,7 @@ from typing import Any
 from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSchema, OperationDefinitionNode
 from graphql.execution.values import VariableValues
 
-from app.engine.plan import NotCovered, Plan, conditions
+from app.engine.plan import NotCovered, Plan, Reason, conditions
 from app.engine.run import Run
 from app.engine.values import Coercion, Variables
 
@@ -52,11 +52,11 @@ class Compiled:
         plan = self._plans.get(values)
         if plan is None:
             if not all(value.__class__ is bool for value in values):
-                raise NotCovered("condition_without_value")
+                raise NotCovered(Reason.NO_CONDITION)
             plan = self._plans[values] = Plan(self._schema, self._document, self._operation, variables)
-        if self._runs < 2:  # noqa: PLR2004 (the second run)
+        if self._runs < 2:
             self._runs += 1
-            if self._runs == 2:  # noqa: PLR2004
+            if self._runs == 2:
                 for each in self._plans.values():
                     each.quicken()
         elif not plan.is_quick:

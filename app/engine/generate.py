@@ -18,8 +18,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLEnumType, GraphQLLeafType, GraphQLScalarType, Undefined, specified_scalar_types
-from strawberry.execution import optimized_is_awaitable as is_awaitable
 
+from app.engine.run import is_awaitable
 from app.engine.shapes import AtOnce, Leaf, Listed, NonNull, Object, Shape
 from app.engine.values import INT_MAX
 
@@ -136,10 +136,10 @@ class _Text:
         return [statement] if shape.non_null else [f"if {variable} is not None: {statement}"]
 
     def _list(self, item: Shape, variable: str) -> str:
-        match item:
-            case Leaf(type=type_) | NonNull(inner=Leaf(type=type_)) if (class_ := _class_of(type_)) is not None:
-                slow = self._name("leaf", _leaf(type_, non_null=item.non_null))
-                return f"[x if x.__class__ is {class_} else {slow}(x) for x in {variable}]"
+        leaf = item.inner if isinstance(item, NonNull) else item
+        if isinstance(leaf, Leaf) and (class_ := _class_of(leaf.type)) is not None:
+            slow = self._name("leaf", _leaf(leaf.type, non_null=item.non_null))
+            return f"[x if x.__class__ is {class_} else {slow}(x) for x in {variable}]"
         return f"[{self._value(item)}(x) for x in {variable}]"
 
     def _leaf(self, type_: GraphQLLeafType, variable: str, *, non_null: bool) -> list[str]:

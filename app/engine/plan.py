@@ -6,7 +6,9 @@ A plan is made once for an operation and each combination of what its `@skip` an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field as dataclass_field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from enum import StrEnum
 from typing import Any
 
 from graphql import (
@@ -19,7 +21,6 @@ from graphql import (
     GraphQLField,
     GraphQLObjectType,
     GraphQLOutputType,
-    GraphQLResolveInfo,
     GraphQLSchema,
     InlineFragmentNode,
     OperationDefinitionNode,
@@ -43,15 +44,25 @@ from app.engine.run import Run
 from app.engine.shapes import Abstract, AtOnce, Leaf, Listed, NonNull, Object, Shape
 from app.engine.values import Arguments
 
+Class = type  # spelled so where a field has the name
 _CONDITIONS = ("skip", "include")
 _KNOWN = (*_CONDITIONS, "deprecated", "specifiedBy", "oneOf")
 CONDITIONS_MAX = 6  # 64 plans of one operation at the most
 
 
-class NotCovered(Exception):
-    """graphql-core is to run this operation; `reason` says why, in one word for a metric."""
+class Reason(StrEnum):
+    """Why graphql-core runs an operation, and not the engine."""
 
-    def __init__(self, reason: str) -> None:
+    DIRECTIVE = "directive"  # it has another one than @skip and @include, such as @defer
+    FRAGMENT_ARGUMENTS = "fragment_arguments"  # its fragments take arguments, which no specification knows yet
+    CONDITIONS = "conditions"  # its @skip and @include ask for more variables than plans could be kept for
+    NO_CONDITION = "no_condition"  # a variable of its @skip or @include has no value, which is an error at its place
+
+
+class NotCovered(Exception):
+    """graphql-core is to run this operation."""
+
+    def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
         self.reason = reason
 
@@ -94,7 +105,7 @@ class Selection:
     type: GraphQLObjectType
     fields: list[Field] = dataclass_field(default_factory=list)
     resolved: list[Field] = dataclass_field(default_factory=list)
-    usual: type | None = None
+    usual: Class | None = None
     at_once: AtOnce | None = None
 
 
@@ -105,7 +116,11 @@ class Plan:
     """
 
     def __init__(
-        self, schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: VariableValues
+        self,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        variables: VariableValues,
     ) -> None:
         self.schema = schema
         self.operation = operation
@@ -142,9 +157,7 @@ class Plan:
             generate.write(selection)
         return selection
 
-    def _field(
-        self, parent: GraphQLObjectType, key: str, definition: GraphQLField, details: FieldDetailsList
-    ) -> Field:
+    def _field(self, parent: GraphQLObjectType, key: str, definition: GraphQLField, details: FieldDetailsList) -> Field:
         node = details[0].node
         attribute = None if node.arguments or definition.args else attribute_of(definition)
         return Field(
@@ -214,16 +227,18 @@ def conditions(document: DocumentNode, operation: OperationDefinitionNode) -> tu
     """The variables that `@skip` and `@include` ask for, by name.  Raises NotCovered."""
     fragments = _fragments(document)
     if any(node.variable_definitions for node in fragments.values()):
-        raise NotCovered("fragment_arguments")
+        raise NotCovered(Reason.FRAGMENT_ARGUMENTS)
     found: set[str] = set()
     for directive in (*(operation.directives or ()), *_directives(operation.selection_set, fragments, set())):
         name = directive.name.value
         if name not in _KNOWN:
-            raise NotCovered(f"@{name}")
+            raise NotCovered(Reason.DIRECTIVE)
         if name in _CONDITIONS:
-            found |= {each.value.name.value for each in directive.arguments or () if isinstance(each.value, VariableNode)}
+            found |= {
+                each.value.name.value for each in directive.arguments or () if isinstance(each.value, VariableNode)
+            }
     if len(found) > CONDITIONS_MAX:
-        raise NotCovered("conditions")
+        raise NotCovered(Reason.CONDITIONS)
     return tuple(sorted(found))
 
 
@@ -244,6 +259,3 @@ def _directives(
             inner = selection
         if inner.selection_set is not None:
             yield from _directives(inner.selection_set, fragments, seen)
-
-
-__all__ = ["CONDITIONS_MAX", "Field", "GraphQLResolveInfo", "NotCovered", "Plan", "Selection", "conditions"]

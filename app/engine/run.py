@@ -6,17 +6,19 @@ This follows graphql-core step by step, so that data, errors and their order com
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from graphql import ExecutionResult, GraphQLError, GraphQLResolveInfo, Undefined, located_error
-from graphql.type.definition import GraphQLResolveInfoHelpers
+from graphql import ExecutionResult, GraphQLError, GraphQLResolveInfo, located_error
 from graphql.execution.values import VariableValues
 from graphql.pyutils import Path, gather_with_cancel
-from strawberry.execution import optimized_is_awaitable as is_awaitable
+from graphql.type.definition import GraphQLResolveInfoHelpers
+from strawberry.execution import optimized_is_awaitable
 
 if TYPE_CHECKING:
     from app.engine.plan import Field, Plan, Selection
+
+is_awaitable: Callable[[Any], TypeGuard[Awaitable[Any]]] = optimized_is_awaitable  # type: ignore[assignment]
 
 _BACKGROUND: set[asyncio.Future[Any]] = set()
 
@@ -37,7 +39,7 @@ class Run:
     def operation(self) -> ExecutionResult | Awaitable[ExecutionResult]:
         """Run it all."""
         try:
-            data = (_in_turn if self.plan.serial else fields)(self, self.plan.selection, self.root, None)
+            data: Any = (_in_turn if self.plan.serial else fields)(self, self.plan.selection, self.root, None)
             if is_awaitable(data):
                 return self._awaited(data)
         except GraphQLError as error:
@@ -74,7 +76,7 @@ class Run:
         nulled.add(path)
         self.errors.append(error)
 
-    def info(self, field: Field, path: Path) -> GraphQLResolveInfo:
+    def info(self, field: Field, path: Path) -> GraphQLResolveInfo[Any]:
         """What a resolver is told of where it stands."""
         plan = self.plan
         return GraphQLResolveInfo(
@@ -102,7 +104,7 @@ def fields(run: Run, selection: Selection, source: Any, path: Path | None) -> di
     if (at_once := selection.at_once) is not None:
         try:
             data, asked = at_once(source), selection.resolved
-        except Exception:  # noqa: BLE001 (something is unusual: field by field it is found out what)
+        except Exception:
             data, asked = {}, selection.fields
     else:
         data, asked = {}, selection.fields
@@ -118,7 +120,7 @@ def fields(run: Run, selection: Selection, source: Any, path: Path | None) -> di
                 awaited.append(field.key)
     except Exception:
         if awaited:
-            _settle([data[key] for key in awaited])
+            settle([data[key] for key in awaited])
         raise
     return _gathered(data, awaited) if awaited else data
 
@@ -169,7 +171,7 @@ def _field(run: Run, field: Field, source: Any, path: Path) -> Any:
         completed = complete(run, field, path, result)
         if is_awaitable(completed):
             return _guarded(run, field, path, completed)
-    except Exception as raw:  # noqa: BLE001 (whatever a resolver raises is told at its place)
+    except Exception as raw:
         run.fail(raw, field, path, non_null=field.shape.non_null)
         return None
     return completed
@@ -180,7 +182,7 @@ def complete(run: Run, field: Field, path: Path, value: Any) -> Any:
     if (at_once := field.shape.at_once) is not None:
         try:
             return at_once(value)
-        except Exception:  # noqa: BLE001, S110 (found again below, and told at its place)
+        except Exception:  # noqa: S110 (found again below, and told at its place)
             pass
     return field.shape.complete(run, field, path, value)
 
@@ -189,7 +191,7 @@ async def _promised(run: Run, field: Field, path: Path, result: Awaitable[Any]) 
     try:
         completed = complete(run, field, path, await result)
         return await completed if is_awaitable(completed) else completed
-    except Exception as raw:  # noqa: BLE001
+    except Exception as raw:
         run.fail(raw, field, path, non_null=field.shape.non_null)
         return None
 
@@ -197,12 +199,12 @@ async def _promised(run: Run, field: Field, path: Path, result: Awaitable[Any]) 
 async def _guarded(run: Run, field: Field, path: Path, completed: Awaitable[Any]) -> Any:
     try:
         return await completed
-    except Exception as raw:  # noqa: BLE001
+    except Exception as raw:
         run.fail(raw, field, path, non_null=field.shape.non_null)
         return None
 
 
-def _settle(awaitables: Iterable[Awaitable[Any]]) -> None:
+def settle(awaitables: Iterable[Awaitable[Any]]) -> None:
     """Let what is not waited for any more come to its end unheard."""
     try:
         asyncio.get_running_loop()
@@ -216,11 +218,8 @@ def _settle(awaitables: Iterable[Awaitable[Any]]) -> None:
     future.add_done_callback(_BACKGROUND.discard)
 
 
-settle = _settle
-
-
 def _track(values: Sequence[Any]) -> None:
-    _settle([value for value in values if is_awaitable(value)])
+    settle([value for value in values if is_awaitable(value)])
 
 
 async def _gather(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
@@ -228,6 +227,3 @@ async def _gather(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
 
 
 _HELPERS = GraphQLResolveInfoHelpers(gather=_gather, track=_track)
-
-Fragments = Mapping[str, Any]
-__all__ = ["Run", "complete", "fields", "is_awaitable", "settle", "Undefined"]

@@ -132,7 +132,7 @@ class Listed(Shape):
             return
         try:
             completed = self._completed(run, field, path, item)
-        except Exception as raw:  # noqa: BLE001
+        except Exception as raw:
             run.fail(raw, field, path, non_null=self.item.non_null)
             completed = None
         if is_awaitable(completed):
@@ -147,14 +147,14 @@ class Listed(Shape):
         try:
             completed = self._completed(run, field, path, await item)
             return await completed if is_awaitable(completed) else completed
-        except Exception as raw:  # noqa: BLE001
+        except Exception as raw:
             run.fail(raw, field, path, non_null=self.item.non_null)
             return None
 
     async def _guarded(self, run: Run, field: Field, path: Path, completed: Awaitable[Any]) -> Any:
         try:
             return await completed
-        except Exception as raw:  # noqa: BLE001
+        except Exception as raw:
             run.fail(raw, field, path, non_null=self.item.non_null)
             return None
 
@@ -188,7 +188,7 @@ class Abstract(Shape):
         if value is None or value is Undefined:
             return None
         resolve = self.type.resolve_type or default_type_resolver
-        name = resolve(value, run.info(field, path), self.type)
+        name: Any = resolve(value, run.info(field, path), self.type)
         if is_awaitable(name):
             return self._promised(run, field, path, value, name)
         return object_value(self._of(run, field, name, value), run, field, path, value)
@@ -220,7 +220,9 @@ class Abstract(Shape):
                 f" received '{inspect(name)}', which is not a valid Object type name."
             )
         elif (found := schema.get_type(name)) is None:
-            problem = f"Abstract type '{abstract}' was resolved to a type '{name}' that does not exist inside the schema."
+            problem = (
+                f"Abstract type '{abstract}' was resolved to a type '{name}' that does not exist inside the schema."
+            )
         elif not is_object_type(found):
             problem = f"Abstract type '{abstract}' was resolved to a non-object type '{name}'."
         elif not schema.is_sub_type(abstract, found):
@@ -233,7 +235,7 @@ class Abstract(Shape):
 def object_value(selection: Selection, run: Run, field: Field, path: Path, value: Any) -> Any:
     """The selected fields of the value, once it has proven to be of the type."""
     if (is_type_of := selection.type.is_type_of) is not None and value.__class__ is not selection.usual:
-        proven = is_type_of(value, run.info(field, path))
+        proven: Any = is_type_of(value, run.info(field, path))
         if is_awaitable(proven):
             return _proven(selection, run, field, path, value, proven)
         if not proven:
@@ -244,7 +246,7 @@ def object_value(selection: Selection, run: Run, field: Field, path: Path, value
 async def _proven(selection: Selection, run: Run, field: Field, path: Path, value: Any, proven: Awaitable[Any]) -> Any:
     if not await proven:
         raise _not_of(selection.type, field, value)
-    completed = fields(run, selection, value, path)
+    completed: Any = fields(run, selection, value, path)
     return await completed if is_awaitable(completed) else completed
 
 
@@ -264,10 +266,7 @@ async def _gathered(made: list[Any], awaited: list[int]) -> list[Any]:
 
 def _awaitables(items: Iterable[Any]) -> list[Any]:
     """What an iterable still promises after it was given up."""
-    found = []
+    found: list[Any] = []
     with suppress(Exception):
-        for item in items:
-            if is_awaitable(item):
-                found.append(item)
+        found.extend(item for item in items if is_awaitable(item))
     return found
-

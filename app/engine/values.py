@@ -6,7 +6,7 @@ rules or says what is wrong with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any
 
@@ -35,7 +35,6 @@ from graphql.execution.get_variable_signature import GraphQLVariableSignature, g
 from graphql.execution.values import VariableValues, VariableValueSource
 from graphql.utilities.coerce_input_value import coerce_default_value, coerce_input_literal
 
-NESTING_MAX = 32
 INT_MAX = 2**31 - 1
 
 Coerce = Callable[[Any], Any]
@@ -76,7 +75,7 @@ class Variables:
                     else:
                         raise Unusual
                 return VariableValues(sources, coerced)
-            except Exception:  # noqa: BLE001, S110 (whatever it is, graphql-core finds it again and tells of it)
+            except Exception:  # noqa: S110 (whatever it is, graphql-core finds it again and tells of it)
                 pass
         return get_variable_values(self._schema, self._definitions, dict(inputs), max_errors=errors_max)
 
@@ -287,6 +286,3 @@ def _boolean(value: Any) -> Any:
 
 
 _SPECIFIED: Mapping[str, Coerce] = {"String": _string, "ID": _string, "Int": _int, "Float": _float, "Boolean": _boolean}
-
-Inputs = Mapping[str, Any]
-Errors = Sequence[GraphQLError]

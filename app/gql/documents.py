@@ -38,7 +38,7 @@ from graphql.validation.validate import ValidationAbortedError
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from app.engine import Compiled
+from app.engine import Compiled, Reason
 from app.gql import budget
 from app.gql.budget import Limits, Scale, Weight
 from app.gql.rights import Demand, demands
@@ -123,7 +123,7 @@ class Operation:
     scopes: frozenset[str]
     dry_runs: tuple[bool | str, ...]
     compiled: Compiled | None = None
-    not_covered: str | None = None
+    not_covered: Reason | None = None
     _costs: dict[tuple[int, ...], int] = field(default_factory=dict)
 
     @property

@@ -20,7 +20,7 @@ from graphql.execution.executor_throwing_on_incremental import ExecutorThrowingO
 from strawberry import Schema
 from strawberry.execution import optimized_is_awaitable
 
-from app.engine import Coercion, Compiled, NotCovered
+from app.engine import Coercion, Compiled, NotCovered, Reason
 from app.gql import budget, faults
 from app.gql.context import Context
 from app.gql.documents import TOKENS_MAX, Documents, Operation, Refused
@@ -95,7 +95,7 @@ class Graph:
         introspection: bool = True,
         engine: bool = True,
     ) -> None:
-        self.not_covered: Counter[str] = Counter()
+        self.not_covered: Counter[Reason] = Counter()
         self._coercion = Coercion() if engine else None
         self.schema = schema._schema  # noqa: SLF001 (strawberry offers no other way in)
         self.rights = Rights(self.schema)
@@ -205,8 +205,8 @@ class Graph:
             try:
                 result = compiled.run(None, context, coerced)
                 return result if isinstance(result, ExecutionResult) else await result
-            except NotCovered as reason:
-                self.not_covered[reason.reason] += 1
+            except NotCovered as not_covered:
+                self.not_covered[not_covered.reason] += 1
         executor = self._executor(operation, variables, context)
         if isinstance(executor, list):
             return executor
@@ -224,8 +224,8 @@ class Graph:
                     self.schema, document.ast, operation.node, self._coercion, at_once=document.trusted
                 )
                 return operation.compiled
-            except NotCovered as reason:
-                operation.not_covered = reason.reason
+            except NotCovered as not_covered:
+                operation.not_covered = not_covered.reason
         self.not_covered[operation.not_covered] += 1
         return None
 
@@ -257,8 +257,8 @@ class Graph:
         if (compiled := self._compiled(operation)) is not None:
             try:
                 return compiled.run(event, context, executor.variable_values)
-            except NotCovered as reason:
-                self.not_covered[reason.reason] += 1
+            except NotCovered as not_covered:
+                self.not_covered[not_covered.reason] += 1
         own = executor.build_per_event_executor(event)
         own.context_value = context
         # graphql-core's copy shares the first one's memory of selections, whose keys are new with each event: a

@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     execution_seconds_max: float = Field(default=10.0, gt=0, description="longest query or mutation")
     socket_init_seconds: float = Field(default=10.0, gt=0, description="longest wait for connection_init")
     socket_ping_seconds: float = Field(default=20.0, gt=0, description="pause between pings, and wait for each answer")
+    engine: bool = Field(default=True, description="run operations compiled; without it graphql-core runs them")
     introspection: bool = Field(default=True, description="answer questions about the schema")
     explorer: bool = Field(default=True, description="serve GraphiQL at /graphiql")
 

@@ -155,7 +155,9 @@ Pet = Annotated[Union[Cat, Dog], strawberry.union("Pet")]  # noqa: UP007 (strawb
 
 
 def cat(seed: int) -> Cat:
-    return Cat(name=pick(seed, "Tom", "Kit", None), nickname=pick(seed + 1, None, "T"), lives=pick(seed, 9, 9, None), seed=seed)
+    return Cat(
+        name=pick(seed, "Tom", "Kit", None), nickname=pick(seed + 1, None, "T"), lives=pick(seed, 9, 9, None), seed=seed
+    )
 
 
 def dog(seed: int) -> Dog:
@@ -193,7 +195,9 @@ class Box:
 
     @strawberry.field
     async def inner_later(self) -> Box | None:
-        return await later(pick(self.seed + 3, lambda: box(self.seed + 3, self.depth + 1), Trouble("late")), self.seed % 3)
+        return await later(
+            pick(self.seed + 3, lambda: box(self.seed + 3, self.depth + 1), Trouble("late")), self.seed % 3
+        )
 
     @strawberry.field
     async def inner_later_always(self) -> Box:
@@ -265,7 +269,9 @@ def box(seed: int, depth: int) -> Box | None:
         size=pick(seed + 1, 1, None, "big"),
         leaves=pick(seed + 2, *[lambda: odd(seed, 60)] * 4, None),
         leaves_maybe=pick(seed + 3, lambda: odd(seed + 1), None, Trouble("leaves")),
-        leaves_list=pick(seed + 4, *[lambda: [odd(seed + n, 60) for n in range(3)]] * 3, lambda: (odd(seed, 90),), None),
+        leaves_list=pick(
+            seed + 4, *[lambda: [odd(seed + n, 60) for n in range(3)]] * 3, lambda: (odd(seed, 90),), None
+        ),
         leaves_holes=pick(seed + 5, lambda: [odd(seed), None], None, lambda: {"a": 1}, lambda: [odd(seed + 1)]),
         grid=pick(seed + 6, lambda: [numbers(1), numbers(2)], [[1, 2], [3]], [[1, 2], [3]], [[1]]),
         grid_holes=pick(seed + 7, lambda: [numbers(3), None], [[1, None], None], None),
@@ -309,6 +315,4 @@ class Mutation:
 
 SCALARS = {Shout: strawberry.scalar(name="Shout", serialize=shout, parse_value=str)}
 
-schema = strawberry.Schema(
-    Query, Mutation, types=[Cat, Dog], config=StrawberryConfig(scalar_map=SCALARS)
-)
+schema = strawberry.Schema(Query, Mutation, types=[Cat, Dog], config=StrawberryConfig(scalar_map=SCALARS))

@@ -6,10 +6,11 @@ import asyncio
 import os
 
 import pytest
-from graphql import GraphQLError, print_ast
+from graphql import GraphQLError
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from hypothesis_graphql import nodes, strategies as documents
+from hypothesis_graphql import nodes
+from hypothesis_graphql import strategies as documents
 
 from tests.engine.awkward import schema as awkward
 from tests.engine.compare import by_engine, by_graphql_core, compiled, shown
@@ -18,9 +19,12 @@ SCHEMA = awkward._schema
 SOME = 150
 MANY = int(os.environ.get("ORDERWIRE_TEST_OPERATIONS", "10000"))
 
-TEXTS = documents.from_schema(awkward.as_str(), custom_scalars={
-    "Shout": st.sampled_from(["hey", "you"]).map(nodes.String),
-})
+TEXTS = documents.from_schema(
+    awkward.as_str(),
+    custom_scalars={
+        "Shout": st.sampled_from(["hey", "you"]).map(nodes.String),
+    },
+)
 few = settings(max_examples=SOME, deadline=None, suppress_health_check=list(HealthCheck), derandomize=False)
 many = settings(max_examples=MANY, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 
