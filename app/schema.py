@@ -8,7 +8,8 @@ from strawberry.schema.config import StrawberryConfig
 from app.auth.api import AuthMutation, AuthQuery
 from app.catalog.api import CatalogMutation, CatalogQuery
 from app.customers.api import CustomersMutation, CustomersQuery
-from app.gql import errors, inputs
+from app.engine import inputs
+from app.gql import errors
 from app.gql.nodes import Node, NodeQuery
 from app.gql.scalars import SCALARS
 from app.inventory.api import InventoryMutation, InventoryQuery, InventorySubscription

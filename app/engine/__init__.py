@@ -1,7 +1,6 @@
 """Operations compiled: see README.md in this folder."""
 
-from app.engine.compiled import Compiled
+from app.engine.compiled import Compiled, Engine
 from app.engine.plan import NotCovered, Reason
-from app.engine.values import Coercion
 
-__all__ = ["Coercion", "Compiled", "NotCovered", "Reason"]
+__all__ = ["Compiled", "Engine", "NotCovered", "Reason"]

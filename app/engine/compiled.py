@@ -1,4 +1,4 @@
-"""An operation that can be run again and again."""
+"""Operations that can be run again and again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSchema, OperationDefinitionNode
 from graphql.execution.values import VariableValues
+from strawberry.schema.name_converter import NameConverter
 
+from app.engine.inputs import Inputs
 from app.engine.plan import NotCovered, Plan, Reason, conditions
 from app.engine.run import Run
 from app.engine.values import Coercion, Variables
@@ -15,29 +17,39 @@ from app.engine.values import Coercion, Variables
 ERRORS_MAX = 5
 
 
-class Compiled:
-    """One operation of a document that is valid for the schema.
+class Engine:
+    """Compiles operations of one schema, which strawberry has made or another."""
 
-    at_once  write the quick functions before the first run, not before the second
-    Raises NotCovered: graphql-core is to run this operation.
-    """
+    def __init__(self, schema: GraphQLSchema) -> None:
+        self.schema = schema
+        self.coercion = Coercion()
+        made_by = getattr(schema, "_strawberry_schema", None)
+        self.inputs = Inputs(made_by.config.name_converter if made_by is not None else NameConverter())
+
+    def compiled(
+        self, document: DocumentNode, operation: OperationDefinitionNode, *, at_once: bool = False
+    ) -> Compiled:
+        """One operation of a document that is valid for the schema.
+
+        at_once  write the quick functions before the first run, not before the second
+        Raises NotCovered: graphql-core is to run this operation.
+        """
+        return Compiled(self, document, operation, at_once=at_once)
+
+
+class Compiled:
+    """An operation, and the plans made for it so far."""
 
     def __init__(
-        self,
-        schema: GraphQLSchema,
-        document: DocumentNode,
-        operation: OperationDefinitionNode,
-        coercion: Coercion,
-        *,
-        at_once: bool = False,
+        self, engine: Engine, document: DocumentNode, operation: OperationDefinitionNode, *, at_once: bool
     ) -> None:
-        self._schema = schema
+        self._engine = engine
         self._document = document
         self._operation = operation
-        self._variables = Variables(schema, operation, coercion)
+        self._variables = Variables(engine.schema, operation, engine.coercion)
         self._conditions = conditions(document, operation)
         self._plans: dict[tuple[Any, ...], Plan] = {}
-        self._runs = 1 if at_once else 0
+        self._is_quick = at_once
 
     def coerced(self, inputs: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
         """The variables by their types, or what is wrong with them."""
@@ -53,12 +65,11 @@ class Compiled:
         if plan is None:
             if not all(value.__class__ is bool for value in values):
                 raise NotCovered(Reason.NO_CONDITION)
-            plan = self._plans[values] = Plan(self._schema, self._document, self._operation, variables)
-        if self._runs < 2:
-            self._runs += 1
-            if self._runs == 2:
-                for each in self._plans.values():
-                    each.quicken()
+            engine = self._engine
+            plan = Plan(engine.schema, engine.inputs, self._document, self._operation, variables)
+            self._plans[values] = plan
+            if self._is_quick:
+                plan.quicken()
         elif not plan.is_quick:
             plan.quicken()
         return plan

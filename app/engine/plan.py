@@ -27,7 +27,6 @@ from graphql import (
     OperationType,
     SelectionSetNode,
     VariableNode,
-    default_field_resolver,
     is_abstract_type,
     is_leaf_type,
     is_list_type,
@@ -37,12 +36,11 @@ from graphql import (
 from graphql.execution.collect_fields import FieldDetailsList, FragmentDetails, collect_fields, collect_subfields
 from graphql.execution.values import VariableValues
 from graphql.pyutils import Path
-from strawberry.types.field import StrawberryField
 
-from app.engine import generate
+from app.engine import generate, resolvers
+from app.engine.inputs import Inputs
 from app.engine.run import Run
 from app.engine.shapes import Abstract, AtOnce, Leaf, Listed, NonNull, Object, Shape
-from app.engine.values import Arguments
 
 Class = type  # spelled so where a field has the name
 _CONDITIONS = ("skip", "include")
@@ -118,11 +116,13 @@ class Plan:
     def __init__(
         self,
         schema: GraphQLSchema,
+        inputs: Inputs,
         document: DocumentNode,
         operation: OperationDefinitionNode,
         variables: VariableValues,
     ) -> None:
         self.schema = schema
+        self._inputs = inputs
         self.operation = operation
         self.fragments = _fragments(document)
         self.serial = operation.operation is OperationType.MUTATION
@@ -159,7 +159,7 @@ class Plan:
 
     def _field(self, parent: GraphQLObjectType, key: str, definition: GraphQLField, details: FieldDetailsList) -> Field:
         node = details[0].node
-        attribute = None if node.arguments or definition.args else attribute_of(definition)
+        attribute = None if node.arguments or definition.args else resolvers.attribute_of(definition)
         return Field(
             key=key,
             name=node.name.value,
@@ -168,7 +168,9 @@ class Plan:
             definition=definition,
             shape=self._shape(definition.type, details),
             attribute=attribute,
-            resolve=_reader(attribute) if attribute is not None else _resolver(definition, node),
+            resolve=resolvers.reader(attribute)
+            if attribute is not None
+            else resolvers.resolver(definition, node, self._inputs),
         )
 
     def _shape(self, type_: GraphQLOutputType, details: FieldDetailsList) -> Shape:
@@ -185,29 +187,6 @@ class Plan:
 
     def _abstract(self, type_: GraphQLAbstractType, details: FieldDetailsList) -> Abstract:
         return Abstract(type_, lambda concrete: self._select(concrete, details))
-
-
-def attribute_of(definition: GraphQLField) -> str | None:
-    """The attribute that the field reads, where strawberry does nothing else for it."""
-    field = (definition.extensions or {}).get("strawberry-definition")
-    if not isinstance(field, StrawberryField) or not field.is_basic_field or field.default_resolver is not getattr:
-        return None
-    # Strawberry gives a field whose exceptions are handled another resolver than this one.
-    if getattr(definition.resolve, "__name__", "") != "_get_basic_result":
-        return None
-    return field.python_name
-
-
-def _reader(attribute: str) -> Callable[[Run, Field, Any, Path], Any]:
-    return lambda run, field, source, path: getattr(source, attribute)
-
-
-def _resolver(definition: GraphQLField, node: FieldNode) -> Callable[[Run, Field, Any, Path], Any]:
-    function = definition.resolve or default_field_resolver
-    arguments = Arguments(definition, node)
-    if not arguments:
-        return lambda run, field, source, path: function(source, run.info(field, path))
-    return lambda run, field, source, path: function(source, run.info(field, path), **arguments.of(run.variables))
 
 
 def _usual_class(type_: GraphQLObjectType) -> type | None:

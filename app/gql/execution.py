@@ -20,7 +20,7 @@ from graphql.execution.executor_throwing_on_incremental import ExecutorThrowingO
 from strawberry import Schema
 from strawberry.execution import optimized_is_awaitable
 
-from app.engine import Coercion, Compiled, NotCovered, Reason
+from app.engine import Compiled, Engine, NotCovered, Reason
 from app.gql import budget, faults
 from app.gql.context import Context
 from app.gql.documents import TOKENS_MAX, Documents, Operation, Refused
@@ -96,8 +96,8 @@ class Graph:
         engine: bool = True,
     ) -> None:
         self.not_covered: Counter[Reason] = Counter()
-        self._coercion = Coercion() if engine else None
         self.schema = schema._schema  # noqa: SLF001 (strawberry offers no other way in)
+        self._engine = Engine(self.schema) if engine else None
         self.rights = Rights(self.schema)
         self.documents = Documents(self.schema, self.rights, tokens_max=tokens_max, introspection=introspection)
         self._timeout = timeout
@@ -215,14 +215,12 @@ class Graph:
 
     def _compiled(self, operation: Operation) -> Compiled | None:
         """The operation as the engine runs it; None where graphql-core is to."""
-        if operation.compiled is not None or self._coercion is None:
+        if operation.compiled is not None or self._engine is None:
             return operation.compiled
         if operation.not_covered is None:
             document = operation.document
             try:
-                operation.compiled = Compiled(
-                    self.schema, document.ast, operation.node, self._coercion, at_once=document.trusted
-                )
+                operation.compiled = self._engine.compiled(document.ast, operation.node, at_once=document.trusted)
                 return operation.compiled
             except NotCovered as not_covered:
                 operation.not_covered = not_covered.reason

@@ -10,8 +10,7 @@ from graphql import ExecutionResult, GraphQLSchema, OperationDefinitionNode, par
 from graphql.execution.executor_throwing_on_incremental import ExecutorThrowingOnIncremental
 from strawberry.execution import optimized_is_awaitable
 
-from app.engine import Compiled
-from app.engine.values import Coercion
+from app.engine import Compiled, Engine
 
 Context = Callable[[], Any]
 
@@ -41,7 +40,7 @@ def compiled(schema: GraphQLSchema, text: str, *, at_once: bool = True) -> Compi
     document = parse(text)
     assert validate(schema, document) == []
     operation = next(node for node in document.definitions if isinstance(node, OperationDefinitionNode))
-    return Compiled(schema, document, operation, Coercion(), at_once=at_once)
+    return Engine(schema).compiled(document, operation, at_once=at_once)
 
 
 async def by_engine(operation: Compiled, variables: dict[str, Any], context: Any = None, root: Any = None) -> Any:
