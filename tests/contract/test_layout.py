@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "app"
-SPEAKS_GRAPHQL = re.compile(r"app/([a-z_]+/api(/\w+)?\.py|schema\.py|main\.py|gql/.*)")
+SPEAKS_GRAPHQL = re.compile(r"app/([a-z_]+/api(/\w+)?\.py|schema\.py|main\.py|(gql|engine)/.*)")
 PURE = {"rules.py", "states.py", "events.py"}
 DOES_IO = {"asyncpg", "sqlalchemy", "redis", "starlette", "httpx2", "asyncio", "socket", "broadcaster", "uvicorn"}
 REACHES_OUT = re.compile(r"app\.\w+\.(api|handlers|commands|queries|models)\b|app\.kernel\.(db|rows|work)\b")
