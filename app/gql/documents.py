@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import orjson
 from graphql import (
     ASTValidationRule,
     BooleanValueNode,
@@ -30,9 +31,11 @@ from graphql import (
     TokenKind,
     ValidationRule,
     VariableNode,
+    Visitor,
     parse,
     specified_rules,
     validate,
+    visit,
 )
 from graphql.validation.validate import ValidationAbortedError
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
@@ -53,6 +56,7 @@ NUMBER_TOO_LONG = (
 )
 _NUMBERS = (TokenKind.INT, TokenKind.FLOAT)
 REMEMBERED_MAX = 1_000
+DEFINED_AND_USED = 2
 REMEMBERED_CHARACTERS_MAX = 4_000_000
 
 
@@ -111,6 +115,7 @@ class Operation:
 
     demands       what its fields need, each with the first place that needs it
     dry_runs      for mutations: what each root field's `dryRun` is: a literal, or the name of a variable
+    position_variable  for subscriptions: the variable that says where in the log to begin, and nothing else
     compiled      what the engine has made of it, once it has run
     not_covered   why the engine does not run it, if it does not
     """
@@ -122,6 +127,7 @@ class Operation:
     demands: tuple[Demand, ...]
     scopes: frozenset[str]
     dry_runs: tuple[bool | str, ...]
+    position_variable: str | None = None
     compiled: Compiled | None = None
     not_covered: Reason | None = None
     _costs: dict[tuple[int, ...], int] = field(default_factory=dict)
@@ -151,6 +157,11 @@ class Operation:
         return len(self.dry_runs) > 1 and any(
             each if isinstance(each, bool) else bool(self._variable(each, variables)) for each in self.dry_runs
         )
+
+    def group(self, variables: Mapping[str, Any]) -> bytes:
+        """The same for all who send the same variables, wherever in the log they begin."""
+        own = {name: value for name, value in variables.items() if name != self.position_variable}
+        return orjson.dumps(own, option=orjson.OPT_SORT_KEYS)
 
     def _variable(self, name: str, variables: Mapping[str, Any]) -> Any:
         if name in variables:
@@ -279,6 +290,7 @@ class Documents:
                 demands=found,
                 scopes=frozenset(demand.scope for demand in found),
                 dry_runs=_dry_runs(node, fragments),
+                position_variable=_position_variable(ast, node, fragments),
             )
             document.operations[operation.name] = operation
         return document
@@ -318,6 +330,32 @@ def _dry_run(root: FieldNode) -> bool | str:
                 return argument.value.name.value
             return isinstance(argument.value, BooleanValueNode) and argument.value.value
     return False
+
+
+def _position_variable(
+    ast: DocumentNode, node: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
+) -> str | None:
+    if node.operation is not OperationType.SUBSCRIPTION:
+        return None
+    for argument in next(iter(root_fields(node.selection_set, fragments))).arguments or ():
+        if argument.name.value == "after" and isinstance(argument.value, VariableNode):
+            name = argument.value.name.value
+            counted = _Uses(name)
+            visit(ast, counted)
+            return name if counted.uses == DEFINED_AND_USED else None
+    return None
+
+
+class _Uses(Visitor):
+    """How often a variable stands in a document."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.uses = 0
+        self._name = name
+
+    def enter_variable(self, node: VariableNode, *_: object) -> None:
+        self.uses += node.name.value == self._name
 
 
 def root_fields(selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]) -> Iterable[FieldNode]:

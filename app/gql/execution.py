@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -29,6 +30,7 @@ from app.gql.payload import GraphQLRequest, document_of
 from app.gql.resume import starting_after
 from app.gql.rights import denial
 from app.gql.scopes import Rights
+from app.gql.shared import Shared
 from app.kernel.limits import ANSWER_BYTES_MAX
 from app.kernel.principal import Kind, Principal
 from app.live.outage import give_way, is_outage
@@ -100,6 +102,7 @@ class Graph:
         self._engine = Engine(self.schema) if engine else None
         self.rights = Rights(self.schema)
         self.documents = Documents(self.schema, self.rights, tokens_max=tokens_max, introspection=introspection)
+        self._shared: Shared[Answer | None] = Shared()
         self._timeout = timeout
         self._answer_bytes_max = answer_bytes_max
 
@@ -154,6 +157,7 @@ class Graph:
         Raises Ended.
         """
         document = operation.document.ast
+        group = operation.group(variables)
         if after is not None:
             document = starting_after(self.schema, document, operation.node, after)
         while True:
@@ -172,7 +176,7 @@ class Graph:
                             break
                         raise Ended([faults.told(problem, context.request_id)]) from None
                     began = True
-                    yield await self._event(operation, executor, event, new_context)
+                    yield await self._event(operation, executor, event, group, new_context)
             finally:
                 if (close := getattr(events, "aclose", None)) is not None:
                     await close()
@@ -228,23 +232,47 @@ class Graph:
         return None
 
     async def _event(
-        self, operation: Operation, executor: Executor[Context], event: Any, new_context: Callable[[], Context]
+        self,
+        operation: Operation,
+        executor: Executor[Context],
+        event: Any,
+        group: bytes,
+        new_context: Callable[[], Context],
     ) -> Answer:
-        """The answer to one event. While the database is away it waits: an event is told whole or not yet."""
+        """The answer to one event. While the database is away it waits: an event is told whole or not yet.
+
+        Subscribers who ask the same with the same rights share the answer to an event that says it may be shared.
+        """
+        shared = getattr(event, "shared", None)
         while True:
             context = new_context()
-            context.together = getattr(event, "together", None)
-            result = self._told(operation, executor, event, context)
-            if not isinstance(result, ExecutionResult):
-                try:
-                    async with asyncio.timeout(self._timeout):
-                        result = await result
-                except TimeoutError:  # it hangs, which is as good as away
-                    log.warning("an event took too long to show; trying again", reference=context.request_id)
-                    continue
-            if not any(faults.passes(error) for error in result.errors or ()):
-                break
+            if shared is None:
+                answer = await self._shown(operation, executor, event, context)
+            else:
+                answer = await self._shared.get(
+                    (operation, group, context.principal.sees_as, shared),
+                    partial(self._shown, operation, executor, event, context),
+                    _may_be_shared,
+                )
+            if answer is not None:
+                return answer
             await asyncio.sleep(_AWAY_SECONDS)
+
+    async def _shown(
+        self, operation: Operation, executor: Executor[Context], event: Any, context: Context
+    ) -> Answer | None:
+        """The answer to the event; None while the database is away."""
+        context.together = getattr(event, "together", None)
+        result = self._told(operation, executor, event, context)
+        if not isinstance(result, ExecutionResult):
+            try:
+                async with asyncio.timeout(self._timeout):
+                    result = await result
+            except TimeoutError:  # it hangs, which is as good as away
+                log.warning("an event took too long to show; trying again", reference=context.request_id)
+                return None
+        if any(faults.passes(error) for error in result.errors or ()):
+            return None
         cursor = getattr(event, "cursor", None)
         answer = self._answer(result, context, OperationType.SUBSCRIPTION)
         return replace(answer, cursor=cursor if isinstance(cursor, str) else None)
@@ -301,6 +329,10 @@ class Graph:
 
     def _presented(self, errors: list[GraphQLError], context: Context) -> list[dict[str, Any]]:
         return [faults.present(error, context.request_id) for error in errors]
+
+
+def _may_be_shared(answer: Answer | None) -> bool:
+    return answer is not None and "errors" not in answer.body
 
 
 def cost_limit(principal: Principal) -> int:

@@ -1,5 +1,6 @@
 """Who is asking, and what they may do."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -40,6 +41,11 @@ class Principal:
     def is_public(self) -> bool:
         """Whether this is a shop's visitor rather than somebody who runs the shop."""
         return self.kind in _PUBLIC
+
+    @property
+    def sees_as(self) -> Hashable:
+        """Equal for all who see the same: every rule of rights and rows goes by this."""
+        return self.kind, self.scopes, self.customer_id, self.channel_id
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes

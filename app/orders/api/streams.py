@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Hashable
 from contextlib import aclosing
 from datetime import datetime
 from typing import Annotated, Any
@@ -63,6 +63,11 @@ class OrderChange:
         description="Whether the order is one of those that `where` asks for after this change. False once, when it"
         " leaves them; always true without `where`."
     )
+
+    @property
+    def shared(self) -> Hashable:
+        """What the item is the same for, whoever subscribes."""
+        return self.event.epoch, self.event.pos, self.cursor, self.matches
 
     @strawberry.field(description="The order, at this version or a later one.")
     async def order(self, info: Info) -> Order:
