@@ -223,12 +223,38 @@ class Trace:
     opened: list[Any] = field(default_factory=list)
     closed: int = 0
     hung: int = 0
+    told: int = 0
     going: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @scoped(ANYONE)
 @strawberry.type
+class Rumour:
+    """Says of itself that it is the same for everybody, which the answer to it need not be."""
+
+    number: int
+    shared: strawberry.Private[int]
+
+    @strawberry.field
+    async def heard_by(self, info: strawberry.Info[Context, None]) -> str:
+        info.context.services.told += 1
+        await asyncio.sleep(0.01)
+        return str(info.context.principal.kind)
+
+    @strawberry.field
+    def spoilt(self) -> str | None:
+        raise NotFound("rumour", "x")
+
+
+@scoped(ANYONE)
+@strawberry.type
 class Subscription:
+    @strawberry.subscription
+    async def rumours(self, to: int = 3, after: Cursor | None = None) -> AsyncIterator[Rumour]:
+        for number in range(to):
+            yield Rumour(number=number, shared=number)
+            await asyncio.sleep(0.05)
+
     @strawberry.subscription
     async def count(
         self, info: strawberry.Info[Context, None], to: int = 3, pause: float = 0, after: Cursor | None = None
