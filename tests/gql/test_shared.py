@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from app.gql.caller import Caller
-from app.gql.execution import Answer
 from tests.gql.conftest import ToyShop
 from tests.gql.toy import CALLERS
 
@@ -17,10 +16,8 @@ async def heard(shop: ToyShop, key: str, text: str = RUMOURS, **variables: Any) 
     """What a subscriber is told, to the end."""
     graph = shop.graph
     operation = graph.documents.by_text(text).operation(None)
-    answers: list[Answer] = []
-    async for answer in graph.stream(operation, variables, lambda: shop.new_context(Caller(CALLERS[key]))):
-        answers.append(answer)
-    return [answer.body for answer in answers]
+    stream = graph.stream(operation, variables, lambda: shop.new_context(Caller(CALLERS[key])))
+    return [answer.body async for answer in stream]
 
 
 async def test_five_with_the_same_rights_cost_one(shop: ToyShop) -> None:
