@@ -1,6 +1,7 @@
 """Functions that take the usual value, written for one selection and compiled to bytecode.
 
-    def plain(o):
+    def object1(o):
+        if o.__class__ not in classes2: ordinary3(o)
         a0 = o.sku
         if a0.__class__ is not str: a0 = leaf0(a0)
         a1 = o.byLocation
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLEnumType, GraphQLLeafType, GraphQLScalarType, Undefined, specified_scalar_types
+from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 
 from app.engine.run import is_awaitable
 from app.engine.shapes import AtOnce, Leaf, Listed, NonNull, Object, Shape
@@ -84,10 +86,7 @@ class _Text:
         if (known := self._functions.get(id(selection))) is not None:
             return known
         name = self._functions[id(selection)] = self._name("object")
-        lines, made, reads = [f"def {name}(o):"], [], False
-        if (usual := selection.usual) is not None and selection.type.is_type_of is not None:
-            lines.append(f"    if o.__class__ is not {self._name('usual', usual)}: raise Unusual")
-            reads = True
+        lines, made = [f"def {name}(o):", f"    {self._proof(selection)}"], []
         for number, field in enumerate(selection.fields):
             if field.is_typename:
                 made.append(f"{field.key!r}: {selection.type.name!r}")
@@ -96,16 +95,22 @@ class _Text:
                 lines.append(f"    {variable} = o.{field.attribute}")
                 lines += [f"    {line}" for line in self._completion(field.shape, variable)]
                 made.append(f"{field.key!r}: {variable}")
-                reads = True
             else:
                 made.append(f"{field.key!r}: None")
-        if not reads:
-            lines.append("    if o is None or isinstance(o, Exception): raise Unusual")
-        elif selection.type.is_type_of is not None and usual is None:
-            lines.insert(1, "    raise Unusual")  # only asking tells
         lines.append(f"    return {{{', '.join(made)}}}")
         self._lines += lines
         return name
+
+    def _proof(self, selection: Selection) -> str:
+        """A statement that lets pass what is of the type without asking, and is no error and no promise."""
+        if selection.type.is_type_of is None:
+            classes, ordinary = _ordinary()
+            known, asked = self._name("classes", classes), self._name("ordinary", ordinary)
+            return f"if o.__class__ not in {known}: {asked}(o)"
+        if selection.usual is None:
+            return "raise Unusual"  # only asking tells
+        usual = self._name("usual", selection.usual)
+        return f"if o.__class__ is not {usual} or hasattr(o, {TYPE_CAST_ATTRIBUTE!r}): raise Unusual"
 
     def _value(self, shape: Shape) -> str:
         """The name of the function that makes values of the shape."""
@@ -161,21 +166,31 @@ def _class_of(type_: GraphQLLeafType) -> str | None:
     return None
 
 
+def _ordinary() -> tuple[set[type], Callable[[Any], None]]:
+    """Classes met so far of which no value is null, an error or a promise, and what adds to them or raises Unusual."""
+    classes: set[type] = set()
+
+    def ordinary(value: Any) -> None:
+        if value is None or value is Undefined or isinstance(value, Exception) or is_awaitable(value):
+            raise Unusual
+        if len(classes) < CLASSES_MAX:
+            classes.add(value.__class__)
+
+    return classes, ordinary
+
+
 def _leaf(type_: GraphQLLeafType, *, non_null: bool) -> Callable[[Any], Any]:
     """Makes the leaf's value by its type."""
     if isinstance(type_, GraphQLEnumType):
         return _enum(type_, non_null=non_null)
     coerce = type_.coerce_output_value
-    values: set[type] = set()  # classes met that are neither errors nor promises
+    classes, ordinary = _ordinary()
 
     def leaf(value: Any) -> Any:
         if value is None and not non_null:
             return None
-        if value.__class__ not in values:
-            if value is None or value is Undefined or isinstance(value, Exception) or is_awaitable(value):
-                raise Unusual
-            if len(values) < CLASSES_MAX:
-                values.add(value.__class__)
+        if value.__class__ not in classes:
+            ordinary(value)
         made = coerce(value)
         if made is None or made is Undefined:
             raise Unusual

@@ -7,6 +7,7 @@ from dataclasses import MISSING
 from typing import Any
 
 import strawberry
+from strawberry.relay import GlobalID
 from strawberry.schema.name_converter import NameConverter
 from strawberry.types.base import (
     StrawberryList,
@@ -30,10 +31,13 @@ class Inputs:
     def builder(self, type_: Any) -> Build | None:
         """Builds values of this type; None where they are what graphql-core has made of them.
 
-        Raises TypeError for types that are left to strawberry: Maybe, lazy types, inputs that build themselves.
+        Raises TypeError for types that are left to strawberry: Maybe, lazy types, global ids, inputs that build
+        themselves.
         """
         if isinstance(type_, StrawberryMaybe | LazyType):
             raise TypeError(f"{type_} is left to strawberry: UNSET serves for Maybe, and strings for lazy types")
+        if type_ is GlobalID:
+            raise TypeError("a GlobalID is left to strawberry: what is none is refused in its words")
         if isinstance(type_, StrawberryOptional):
             inner = self.builder(type_.of_type)
             return inner and (lambda value: None if value is None else inner(value))

@@ -195,7 +195,7 @@ def _usual_class(type_: GraphQLObjectType) -> type | None:
     if found is None or found.is_type_of is not None:
         return None
     origin: type = found.origin
-    return origin
+    return None if issubclass(origin, Exception) else origin
 
 
 def _fragments(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:

@@ -68,8 +68,16 @@ def _called(definition: GraphQLField, arguments: Arguments, inputs: Inputs) -> R
     info_name = resolver.info_parameter.name if resolver.info_parameter is not None else None
     info_class = _info_class(definition)
 
+    is_async = strawberry_field.is_async
+
     def call(run: Run, field: Field, source: Any, path: Path) -> Any:
-        given = build(arguments.of(run.variables)) if arguments else {}
+        values = arguments.of(run.variables) if arguments else {}
+        try:
+            given = build(values)
+        except Exception as refused:
+            if is_async:  # then strawberry builds inputs when it is awaited: errors that come before come first
+                return _refusal(refused)
+            raise
         for name in parents:
             given[name] = source
         if info_name is not None:
@@ -77,6 +85,10 @@ def _called(definition: GraphQLField, arguments: Arguments, inputs: Inputs) -> R
         return function(source, **given) if takes_self else function(**given)
 
     return call
+
+
+async def _refusal(refused: Exception) -> Any:
+    raise refused
 
 
 def _built(definition: GraphQLField, inputs: Inputs) -> Callable[[dict[str, Any]], dict[str, Any]]:

@@ -6,7 +6,7 @@ value alone and is many times faster: a function written for the very selection 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,15 @@ from graphql import (
     GraphQLError,
     GraphQLLeafType,
     GraphQLObjectType,
+    GraphQLResolveInfo,
     Undefined,
     default_type_resolver,
     is_object_type,
     located_error,
 )
 from graphql.pyutils import Path, gather_with_cancel, inspect, is_iterable
+from graphql.pyutils.is_awaitable import is_async_iterable
+from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 
 from app.engine.run import Run, fields, is_awaitable, settle
 
@@ -87,8 +90,9 @@ class Listed(Shape):
             raise value
         if value is None or value is Undefined:
             return None
-        if isinstance(value, AsyncIterable):
-            return self._from_stream(run, field, path, aiter(value))
+        if is_async_iterable(value):
+            # Not by aiter(), which refuses what is no iterator in other words than graphql-core.
+            return self._from_stream(run, field, path, value.__aiter__())
         if not is_iterable(value):
             raise GraphQLError(f"Expected Iterable, but did not find one for field '{field.parent}.{field.name}'.")
         return self._from_iterable(run, field, path, iter(value))
@@ -188,7 +192,7 @@ class Abstract(Shape):
         if value is None or value is Undefined:
             return None
         resolve = self.type.resolve_type or default_type_resolver
-        name: Any = resolve(value, run.info(field, path), self.type)
+        name: Any = resolve(value, _info(run, field, path), self.type)
         if is_awaitable(name):
             return self._promised(run, field, path, value, name)
         return object_value(self._of(run, field, name, value), run, field, path, value)
@@ -234,8 +238,10 @@ class Abstract(Shape):
 
 def object_value(selection: Selection, run: Run, field: Field, path: Path, value: Any) -> Any:
     """The selected fields of the value, once it has proven to be of the type."""
-    if (is_type_of := selection.type.is_type_of) is not None and value.__class__ is not selection.usual:
-        proven: Any = is_type_of(value, run.info(field, path))
+    if (is_type_of := selection.type.is_type_of) is not None and (
+        value.__class__ is not selection.usual or hasattr(value, TYPE_CAST_ATTRIBUTE)
+    ):
+        proven: Any = is_type_of(value, _info(run, field, path))
         if is_awaitable(proven):
             return _proven(selection, run, field, path, value, proven)
         if not proven:
@@ -252,6 +258,13 @@ async def _proven(selection: Selection, run: Run, field: Field, path: Path, valu
 
 def _not_of(type_: GraphQLObjectType, field: Field, value: Any) -> GraphQLError:
     return GraphQLError(f"Expected value of type '{type_.name}' but got: {inspect(value)}.", field.nodes)
+
+
+def _info(run: Run, field: Field, path: Path) -> GraphQLResolveInfo[Any]:
+    """What those who tell types are told: of the place of the field, as resolvers are, and not of an item in it."""
+    while isinstance(path.key, int) and path.prev is not None:
+        path = path.prev
+    return run.info(field, path)
 
 
 async def _gathered(made: list[Any], awaited: list[int]) -> list[Any]:

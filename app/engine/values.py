@@ -18,10 +18,14 @@ from graphql import (
     GraphQLField,
     GraphQLInputType,
     GraphQLSchema,
+    ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     Undefined,
+    ValueNode,
     VariableNode,
     get_argument_values,
+    get_named_type,
     get_variable_values,
     is_input_object_type,
     is_leaf_type,
@@ -32,7 +36,7 @@ from graphql import (
     specified_scalar_types,
 )
 from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
-from graphql.execution.values import VariableValues, VariableValueSource
+from graphql.execution.values import VariableValues, VariableValueSource, input_is_nested_too_deeply
 from graphql.utilities.coerce_input_value import coerce_default_value, coerce_input_literal
 
 INT_MAX = 2**31 - 1
@@ -57,7 +61,10 @@ class Variables:
                 self._usual = None
                 return
             may_lack = definition.default_value is None and not is_non_null_type(signature.type)
-            self._usual.append((signature.name, signature, coercion.of(signature.type), may_lack))
+            coerce = coercion.of(signature.type)
+            if _holds_itself(signature.type):
+                coerce = _shallow(coerce, signature.type)
+            self._usual.append((signature.name, signature, coerce, may_lack))
 
     def coerced(self, inputs: Mapping[str, Any], errors_max: int) -> VariableValues | list[GraphQLError]:
         """The values by their types, or what is wrong with them."""
@@ -86,7 +93,7 @@ class Arguments:
     def __init__(self, field: GraphQLField, node: FieldNode) -> None:
         self._field = field
         self._node = node
-        self._fixed: dict[str, Any] = {}
+        self._fixed: dict[str, Any] = {}  # all names, in the schema's order: variables are put in their places
         self._variables: list[tuple[str, str, bool, Any]] = []
         self._usual = self._understand()
 
@@ -104,6 +111,7 @@ class Arguments:
             if value is Undefined:
                 value = default
                 if value is Undefined:
+                    del values[name]
                     continue
             if value is None and non_null:
                 return get_argument_values(self._field, self._node, variables)
@@ -132,13 +140,15 @@ class Arguments:
                     default = None  # which is refused below, as a variable that is lacking must be
                 if default is not Undefined and not _is_plain(default):
                     return False
+                self._fixed[out] = Undefined
                 self._variables.append((out, node.name.value, is_non_null_type(definition.type), default))
+            elif _has_variables(node):
+                return False  # and what a type made of it without them might look plain
             else:
                 value = coerce_input_literal(node, definition.type)
                 if value is Undefined or not _is_plain(value):
                     return False
                 self._fixed[out] = value
-        # Resolvers are called with names in the schema's order, as graphql-core does.
         return True
 
 
@@ -169,34 +179,27 @@ class Coercion:
         return _nullable(type_.coerce_input_value)
 
     def _object(self, type_: Any) -> Coerce:
-        fields: dict[str, tuple[str, Coerce]] = {}
-        absent: list[tuple[str, Any]] = []
-        required: list[str] = []
-
-        def fill() -> None:
-            for name, field in type_.fields.items():
-                fields[name] = field.out_name or name, self.of(field.type)
-                if is_required_input_field(field):
-                    required.append(name)
-                elif (default := coerce_default_value(field)) is not Undefined:
-                    absent.append((name, default))
+        fields: list[tuple[str, str, Coerce, bool, Any]] = []
 
         def coerce(value: Any) -> Any:
             if value is None:
                 return None
             if value.__class__ is not dict:
                 raise Unusual
-            if not fields:
-                fill()
+            if not fields:  # looked at no sooner, since inputs may contain themselves
+                fields.extend(self._fields(type_))
             made: dict[str, Any] = {}
-            for name, (out, of) in fields.items():
+            given = 0
+            for name, out, of, is_required, default in fields:
                 if name in value:
                     made[out] = of(value[name])
-            if len(made) != len(value) or any(name not in value for name in required):
+                    given += 1
+                elif is_required:
+                    raise Unusual
+                elif default is not Undefined:
+                    made[out] = default
+            if given != len(value):
                 raise Unusual
-            for name, default in absent:
-                if name not in value:
-                    made[fields[name][0]] = default
             return type_.out_type(made)
 
         def one_of(value: Any) -> Any:
@@ -206,14 +209,58 @@ class Coercion:
 
         return one_of if type_.is_one_of else coerce
 
+    def _fields(self, type_: Any) -> list[tuple[str, str, Coerce, bool, Any]]:
+        """Of each field its name, the name that it gets, what makes its value, whether it is required, its default."""
+        return [
+            (
+                name,
+                field.out_name or name,
+                self.of(field.type),
+                is_required_input_field(field),
+                coerce_default_value(field),
+            )
+            for name, field in type_.fields.items()
+        ]
+
 
 def _default(definition: GraphQLArgument) -> Any:
     return coerce_default_value(definition)
 
 
+def _has_variables(node: ValueNode) -> bool:
+    """Whether a literal has variables in it."""
+    match node:
+        case ListValueNode(values=values):
+            return any(map(_has_variables, values))
+        case ObjectValueNode(fields=fields):
+            return any(_has_variables(field.value) for field in fields)
+    return isinstance(node, VariableNode)
+
+
 def _is_plain(value: Any) -> bool:
     """Whether nobody can change it, so that all requests may share it."""
     return value is None or isinstance(value, str | int | float | bool | tuple | frozenset)
+
+
+def _holds_itself(type_: GraphQLInputType, within: frozenset[str] = frozenset()) -> bool:
+    """Whether values of this type can be nested without end."""
+    named = get_named_type(type_)
+    if not is_input_object_type(named):
+        return False
+    within |= {named.name}
+    return any(
+        get_named_type(field.type).name in within or _holds_itself(field.type, within)
+        for field in named.fields.values()
+    )
+
+
+def _shallow(of: Coerce, type_: GraphQLInputType) -> Coerce:
+    def coerce(value: Any) -> Any:
+        if input_is_nested_too_deeply(value, type_):
+            raise Unusual
+        return of(value)
+
+    return coerce
 
 
 def _present(of: Coerce) -> Coerce:
