@@ -55,6 +55,7 @@ class Reason(StrEnum):
     FRAGMENT_ARGUMENTS = "fragment_arguments"  # its fragments take arguments, which no specification knows yet
     CONDITIONS = "conditions"  # its @skip and @include ask for more variables than plans could be kept for
     NO_CONDITION = "no_condition"  # a variable of its @skip or @include has no value, which is an error at its place
+    DEPTH = "depth"  # it is nested too deeply to be planned within Python's limit of recursion
 
 
 class NotCovered(Exception):

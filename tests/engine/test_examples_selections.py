@@ -276,3 +276,12 @@ def nested(levels: int) -> str:
 async def test_selections_nested_deeply() -> None:
     assert await data(book, nested(40), root=ROOT)
     await outcome(sheets, nested(40), root=Sheets())
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_selections_nested_too_deeply_are_handed_on(at_once: bool) -> None:
+    operation = compiled(sheets._schema, nested(197), at_once=at_once)
+    for _ in "twice":
+        with pytest.raises(NotCovered) as not_covered:
+            await by_engine(operation, {}, None, Sheets())
+        assert not_covered.value.reason is Reason.DEPTH
