@@ -59,7 +59,8 @@ lock: $(UV) ## resolve requirements/*.txt anew from pyproject.toml
 setup: $(VENV)/dev.stamp ## only set up the environment
 
 clean: ## remove the environment and caches, never the state folder
-	rm -rf $(VENV) .cache/node .mypy_cache .ruff_cache .pytest_cache tests/js/node_modules tests/js/.stamp
+	rm -rf $(VENV) .cache/node .mypy_cache .ruff_cache .pytest_cache tests/js/node_modules tests/js/.stamp \
+	  bench/peers/node_modules
 
 # --- the environment -------------------------------------------------------------------------------------------------
 

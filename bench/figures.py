@@ -42,6 +42,14 @@ class Figure:
         return {"measured": self.work, "value": self.value, "verdict": self.verdict.strip("*"), **self.detail}
 
 
+class Incomplete(Exception):
+    """Some of it can't be measured here; the message says what and why.  figures  of the rest"""
+
+    def __init__(self, message: str, figures: Sequence[Figure] = ()) -> None:
+        super().__init__(message)
+        self.figures = figures
+
+
 def spread(values: Sequence[float]) -> str:
     """The median, and what it lies between."""
     return f"{statistics.median(values):,.0f} ({min(values):,.0f}–{max(values):,.0f})"

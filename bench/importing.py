@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from bench.figures import Figure
+from bench.figures import Figure, Incomplete
 from bench.stage import API_CORE, bare, on_core
 from tests.running import SECRET
 
@@ -22,7 +22,7 @@ FILE = DATA / "uci_online_retail" / "online_retail.csv.xz"
 FILES = {"locations": CITIES, "skus": FILE, "customers": FILE, "stock": FILE, "orders": FILE}
 
 
-class NoData(Exception):
+class NoData(Incomplete):
     """The set is not here; the message says where it is looked for."""
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,12 +81,12 @@ async def stage() -> AsyncIterator[Stage]:
         await nudger.open()
         runner = Runner(database, SystemClock(), nudger.nudge)
         key = await issue(runner, "STAFF")
-        port = _free_port()
+        port = free_port()
         with tempfile.TemporaryDirectory(prefix="orderwire-bench-") as folder:
             api = _start(stores, Path(folder), "serve", API_CORE, port)
             worker = _start(stores, Path(folder), "worker", OTHER_CORE, port)
             try:
-                await _answers(port)
+                await answers(port)
                 yield Stage(stores, database, runner, f"http://127.0.0.1:{port}", key, api.pid, nudger.nudge)
             finally:
                 await nudger.close()
@@ -152,6 +152,27 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def cpu_seconds_now(pid: int) -> float:
+    """CPU time of the threads that a process has now, to the nanosecond."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that still run."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile
+            if parent(int(process.name)) == pid:
+                found.append(int(process.name))
+    return found
+
+
+def parent(pid: int) -> int:
+    """The process that has started it."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def _start(stores: Stores, folder: Path, command: str, core: int, port: int) -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
@@ -171,7 +192,7 @@ def _start(stores: Stores, folder: Path, command: str, core: int, port: int) -> 
         )
 
 
-async def _answers(port: int) -> None:
+async def answers(port: int) -> None:
     async with asyncio.timeout(60):
         while True:
             try:
@@ -183,7 +204,7 @@ async def _answers(port: int) -> None:
                 return
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
