@@ -212,7 +212,7 @@ async def _server_settings(connection: asyncpg.Connection, settings: Settings) -
         yield Finding(
             "database", "problem", f"The server runs with {name} off and may lose acknowledged orders: turn {name} on."
         )
-    needed = settings.read_pool_size + settings.call_pool_size + 5
+    needed = 2 * settings.read_pool_size + settings.call_pool_size + 5
     if row["connections"] < 2 * needed:
         yield Finding(
             "database",

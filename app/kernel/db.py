@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from datetime import datetime
@@ -57,6 +57,16 @@ def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({members})", name=column)
 
 
+class Record(asyncpg.Record):  # type: ignore[misc]
+    """A row whose columns are attributes, as SQLAlchemy's are."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
 class StatementCount:
     """SQL statements sent on behalf of one operation."""
 
@@ -105,6 +115,7 @@ class Database:
     ) -> None:
         self.url = make_url(url).set(drivername="postgresql")
         self._call_pool = call_pool
+        self._read_pool = read_pool
         self._settings = {
             "application_name": "orderwire",
             "lock_timeout": "2000",
@@ -129,6 +140,7 @@ class Database:
         # Told each statement of the small pool and its seconds; SQLAlchemy's has events of its own.
         self.timed: Callable[[str, float], None] | None = None
         self._calls: asyncpg.Pool | None = None
+        self._reads: asyncpg.Pool | None = None
 
     @property
     def dsn(self) -> str:
@@ -146,10 +158,15 @@ class Database:
         return self._calls is not None
 
     async def open(self) -> None:
-        self._calls = await asyncpg.create_pool(
+        # Apart from one another: a write that waits for a lock keeps no reader waiting.
+        self._calls = await self._pool(min(2, self._call_pool), self._call_pool)
+        self._reads = await self._pool(0, self._read_pool)
+
+    async def _pool(self, smallest: int, largest: int) -> asyncpg.Pool:
+        return await asyncpg.create_pool(
             self.dsn,
-            min_size=min(2, self._call_pool),
-            max_size=self._call_pool,
+            min_size=smallest,
+            max_size=largest,
             server_settings={**self._settings, **_PLANNED_ONCE},
             init=_prepare_connection,
             reset=_keep_session,
@@ -157,12 +174,7 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections; those that do not answer are cut off after a moment."""
-        if self._calls is not None:
-            try:
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await self._calls.close()
-            except TimeoutError:
-                self._calls.terminate()
+        await asyncio.gather(*(_closed(pool) for pool in (self._calls, self._reads) if pool is not None))
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self.engine.dispose()
@@ -175,14 +187,30 @@ class Database:
 
     async def call(self, sql: str, *arguments: object) -> Any:
         """The single value of one statement, committed on return."""
+        return await self._timed(sql, self.calls.fetchval(sql, *arguments))
+
+    async def rows(self, sql: str, *arguments: object) -> Any:
+        """The rows of one statement that writes nothing."""
+        assert self._reads is not None, "Database.open() first"
+        return await self._timed(sql, self._reads.fetch(sql, *arguments, record_class=Record))
+
+    async def _timed(self, sql: str, sent: Awaitable[Any]) -> Any:
         _count()
         if self.timed is None:
-            return await self.calls.fetchval(sql, *arguments)
+            return await sent
         began = perf_counter()
         try:
-            return await self.calls.fetchval(sql, *arguments)
+            return await sent
         finally:
             self.timed(sql, perf_counter() - began)
+
+
+async def _closed(pool: asyncpg.Pool) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
 
 
 async def _prepare_connection(connection: asyncpg.Connection) -> None:
@@ -226,6 +254,18 @@ class Reads:
         row = await self.first(statement, parameters)
         return row[0] if row is not None else None
 
+    async def rows(self, sql: str, *arguments: object) -> Sequence[Row[Any]]:
+        """The rows of one hot statement, sent by asyncpg without SQLAlchemy on the way."""
+        found: Sequence[Row[Any]]
+        if self._connection is None:
+            found = await self.database.rows(sql, *arguments)
+        else:
+            async with self._turn:
+                _count()
+                driver = await driver_of(self._connection)
+                found = await driver.fetch(sql, *arguments, record_class=Record)
+        return found
+
     async def value(self, sql: str, *arguments: object) -> Any:
         """The single value of one hot statement, sent by asyncpg without SQLAlchemy on the way."""
         if self._connection is None:
@@ -245,6 +285,14 @@ class Reads:
                 yield Reads(self.database, self.principal, self.clock, connection)
 
 
+async def driver_of(connection: AsyncConnection) -> asyncpg.Connection:
+    """asyncpg's connection below one of SQLAlchemy, in the same transaction."""
+    raw = await connection.get_raw_connection()
+    driver = raw.driver_connection
+    assert isinstance(driver, asyncpg.Connection)
+    return driver
+
+
 async def value_within(connection: AsyncConnection, sql: str, *arguments: object) -> Any:
     """The single value of one statement in the open transaction of a SQLAlchemy connection, sent by asyncpg.
 
@@ -252,9 +300,7 @@ async def value_within(connection: AsyncConnection, sql: str, *arguments: object
     a list of dicts, is JSON, and so is a value that comes as text.
     """
     _count()
-    raw = await connection.get_raw_connection()
-    driver = raw.driver_connection
-    assert isinstance(driver, asyncpg.Connection)
+    driver = await driver_of(connection)
     value = await driver.fetchval(sql, *(_encode_json(each) if _is_json(each) else each for each in arguments))
     return orjson.loads(value) if isinstance(value, str) else value
 

@@ -267,6 +267,11 @@ def same_as_any(column: ColumnElement[Any], values: Sequence[Scalar]) -> ColumnE
     return column == any_(bindparam(None, list(values), type_=ARRAY(_sql_type(values[0])), unique=True))
 
 
+def any_of(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """`column = ANY(array)` for a prepared read that gets the array by this name."""
+    return column == any_(bindparam(name, type_=ARRAY(column.type)))
+
+
 def fingerprint(predicate: Filter | None) -> bytes:
     """A hash that binds a cursor to its filter."""
     return hashlib.sha256(orjson.dumps(_plain(predicate))).digest()

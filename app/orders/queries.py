@@ -26,8 +26,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.kernel import search
 from app.kernel.db import Reads
-from app.kernel.filters import bind, same_as_any
+from app.kernel.filters import any_of, bind, same_as_any
 from app.kernel.pagination import Listing, OrderTerm
+from app.kernel.prepared import Prepared
 from app.kernel.principal import Kind, Principal
 from app.orders.models import Order, OrderAddress, OrderDiscount, OrderHold, OrderLine, TaxLine
 from app.orders.states import OPEN
@@ -92,19 +93,22 @@ ORDERS = Listing(
 )
 
 
+_BY_ID = Prepared(lambda sees: _ORDERS.where(any_of(Order.id.expression, "ids")).where(visible_to(sees)))
+_ANY_BY_ID = Prepared(lambda _: _ORDERS.where(any_of(Order.id.expression, "ids")))
+_BY_NUMBER = Prepared(lambda sees: _ORDERS.where(any_of(Order.number.expression, "numbers")).where(visible_to(sees)))
+
+
 async def orders_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, OrderRow]:
-    statement = _ORDERS.where(same_as_any(Order.id.expression, ids)).where(visible_to(reads.principal))
-    return {row.id: row for row in await reads.all(statement)}
+    return {row.id: row for row in await _BY_ID.all(reads, ids=ids)}
 
 
 async def any_orders_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, OrderRow]:
     """Whoever's they are: for callers that judge the right to each by `may_see`."""
-    return {row.id: row for row in await reads.all(_ORDERS.where(same_as_any(Order.id.expression, ids)))}
+    return {row.id: row for row in await _ANY_BY_ID.all(reads, ids=ids)}
 
 
 async def orders_by_number(reads: Reads, numbers: Sequence[str]) -> Mapping[str, OrderRow]:
-    statement = _ORDERS.where(same_as_any(Order.number.expression, numbers)).where(visible_to(reads.principal))
-    return {row.number: row for row in await reads.all(statement)}
+    return {row.number: row for row in await _BY_NUMBER.all(reads, numbers=numbers)}
 
 
 async def orders_by_external_ref(reads: Reads, keys: Sequence[tuple[UUID, str]]) -> Mapping[tuple[UUID, str], OrderRow]:
@@ -146,6 +150,16 @@ async def newest_of_customers(reads: Reads, keys: Sequence[CustomerKey]) -> Mapp
 LinesKey = tuple[UUID, int, int]
 
 
+_LINES = Prepared(
+    lambda _: (
+        select(*OrderLine.__table__.c)
+        .where(any_of(OrderLine.order_id.expression, "order_ids"))
+        .where(OrderLine.line_no > bindparam("skip"), OrderLine.line_no <= bindparam("upto"))
+        .order_by(OrderLine.order_id, OrderLine.line_no)
+    )
+)
+
+
 async def lines_pages(reads: Reads, keys: Sequence[LinesKey]) -> Mapping[LinesKey, Sequence[Row[Any]]]:
     """Lines by number, for orders the caller has been shown already; one statement for each distinct page size."""
     pages: dict[LinesKey, list[Row[Any]]] = {key: [] for key in keys}
@@ -153,13 +167,7 @@ async def lines_pages(reads: Reads, keys: Sequence[LinesKey]) -> Mapping[LinesKe
     for order_id, skip, size in keys:
         sizes.setdefault((skip, size), []).append(order_id)
     for (skip, size), order_ids in sizes.items():
-        statement = (
-            select(*OrderLine.__table__.c)
-            .where(same_as_any(OrderLine.order_id.expression, order_ids))
-            .where(OrderLine.line_no > skip, OrderLine.line_no <= skip + size + 1)
-            .order_by(OrderLine.order_id, OrderLine.line_no)
-        )
-        for row in await reads.all(statement):
+        for row in await _LINES.all(reads, order_ids=order_ids, skip=skip, upto=skip + size + 1):
             pages[(row.order_id, skip, size)].append(row)
     return pages
 
