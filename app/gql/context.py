@@ -76,7 +76,8 @@ class Context:
                 return [found.get(each) for each in keys]
 
             loader = self._loaders[batch] = DataLoader(load_fn=load)
-        value: V | None = await loader.load(key)
+        # A field that is given up, because what it was for has become null, must not take the row from other fields.
+        value: V | None = await asyncio.shield(loader.load(key))
         return value
 
     async def run(self, command: CommandFunction, arguments: CommandArguments, **given: Any) -> Result:
