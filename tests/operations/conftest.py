@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from app.kernel.clock import Clock
 from app.kernel.db import Database
 from app.wiring import Services
 from tests import running
@@ -50,17 +51,17 @@ def many(administrator: Administrator, template_database: str) -> Furnished:
     return _furnished(administrator, template_database, MANY)
 
 
-OpenDesk = Callable[[Furnished], AbstractAsyncContextManager[Desk]]
+OpenDesk = Callable[..., AbstractAsyncContextManager[Desk]]
 
 
 @pytest.fixture
 def opened(administrator: Administrator, redis_url: str) -> OpenDesk:
-    """Opens a desk on a copy of a furnished database."""
+    """Opens a desk on a copy of a furnished database, at the time of the clock if one is given."""
 
     @asynccontextmanager
-    async def opened(furnished: Furnished) -> AsyncIterator[Desk]:
+    async def opened(furnished: Furnished, clock: Clock | None = None) -> AsyncIterator[Desk]:
         name = administrator.create(furnished.template)
-        services = Services(running.settings(administrator.url(name), redis_url))
+        services = Services(running.settings(administrator.url(name), redis_url), clock)
         await services.database.open()
         try:
             yield Desk(services, furnished.keys, furnished.size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -11,7 +12,7 @@ from typing import Any
 
 from app.gql.caller import Caller
 from app.gql.documents import Operation
-from app.gql.execution import Answer
+from app.gql.execution import Answer, Graph
 from app.gql.payload import GraphQLRequest
 from app.kernel.db import StatementCount, statements
 from app.wiring import Services
@@ -24,9 +25,11 @@ from tests.operations.world import open_shop
 class Answers:
     """What came back for all requests of one operation.
 
+    bodies   each whole, as it is sent
     objects  how many objects its lists held, by the path of the list
     """
 
+    bodies: list[Mapping[str, Any]] = field(default_factory=list)
     data: list[dict[str, Any]] = field(default_factory=list)
     errors: list[Any] = field(default_factory=list)
     objects: Counter[str] = field(default_factory=Counter)
@@ -39,6 +42,7 @@ class Answers:
 
     def take_in(self, body: Mapping[str, Any], statements: int) -> None:
         self.statements += statements
+        self.bodies.append(body)
         self.errors += body.get("errors", [])
         self.data.append(body.get("data") or {})
         self._count(self.data[-1], "")
@@ -75,13 +79,23 @@ class Watching:
 
 
 class Desk:
-    """One shop, and its callers by their keys."""
+    """One shop, and its callers by their keys.
+
+    graph  what runs the operations
+    """
 
     def __init__(self, services: Services, keys: Mapping[str, str], size: int) -> None:
         self.services = services
         self.size = size
         self.requests = Requests(open_shop(services.database), size)
+        self.graph = graph()
         self._keys = dict(keys)
+
+    def with_graph(self, graph: Graph) -> Desk:
+        """The same shop and callers, whose operations another graph runs."""
+        desk = copy.copy(self)
+        desk.graph = graph
+        return desk
 
     async def settled(self) -> None:
         """Wait until everything committed has been handed out."""
@@ -120,12 +134,15 @@ class Desk:
             self._keys[CUSTOMER] = (await self.send(FETCH_TOKEN)).data[0]["customerTokenCreate"]["token"]
         return self._keys[sender]
 
+    async def caller(self, sender: str) -> Caller:
+        return await self.services.authenticator(await self.credential(sender))
+
     @asynccontextmanager
     async def watching(self, document: Document) -> AsyncIterator[Watching]:
         """A subscription, as long as the block lasts."""
         (variables,) = await self.requests.of(document)
         operation, caller = await self._admitted(document, variables)
-        stream = graph().stream(operation, variables, lambda: self.services.context(caller))
+        stream = self.graph.stream(operation, variables, lambda: self.services.context(caller))
         async with aclosing(stream):
             yield Watching(stream)
 
@@ -133,13 +150,13 @@ class Desk:
         operation, caller = await self._admitted(document, variables)
         mark = statements.set(count := StatementCount())
         try:
-            answer = await graph().run(operation, variables, self.services.context(caller), 0)
+            answer = await self.graph.run(operation, variables, self.services.context(caller), 0)
         finally:
             statements.reset(mark)
         answers.take_in(answer.body, count.value)
 
     async def _admitted(self, document: Document, variables: Variables) -> tuple[Operation, Caller]:
-        operation = graph().operation(GraphQLRequest(document.text))
-        caller = await self.services.authenticator(await self.credential(document.sender))
-        graph().admit(operation, variables, caller.principal)
+        operation = self.graph.operation(GraphQLRequest(document.text))
+        caller = await self.caller(document.sender)
+        self.graph.admit(operation, variables, caller.principal)
         return operation, caller

@@ -40,12 +40,16 @@ CHANGE: dict[str, Callable[[Desk], Awaitable[int]]] = {
 }
 
 
+def root_of(document: Document) -> str:
+    (root,) = {each.name for each in document.selected(graph().schema) if each.parent == "Subscription"}
+    return root
+
+
 async def followed(desk: Desk, document: Document) -> tuple[Answers, Answers]:
     """The first item, and those that tell of one change."""
-    (root,) = {each.name for each in document.selected(graph().schema) if each.parent == "Subscription"}
     async with desk.watching(document) as stream:
         snapshot = await stream.take()
-        return snapshot, await stream.take(await CHANGE[root](desk))
+        return snapshot, await stream.take(await CHANGE[root_of(document)](desk))
 
 
 def kinds(answers: Answers) -> set[str]:

@@ -1,0 +1,3 @@
+from tests.operations.conftest import few, live, opened
+
+__all__ = ["few", "live", "opened"]
