@@ -47,6 +47,8 @@ def parse_date_time(value: Any) -> datetime:
 
 
 def serialize_date_time(value: datetime) -> str:
+    if value.tzinfo is UTC:  # as rows from the database are
+        return value.isoformat()[:-6] + "Z"
     if value.tzinfo is None:
         raise ValueError("a DateTime without a time zone: take it from kernel.clock or a timestamptz column")
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
