@@ -14,6 +14,7 @@ from tests import running
 from tests.conftest import Administrator
 from tests.operations import world
 from tests.operations.desk import Desk
+from tests.operations.documents import new_graph
 
 FEW, MANY = 5, 50
 
@@ -84,7 +85,7 @@ def live(administrator: Administrator, redis_url: str) -> OpenDesk:
         async with running.worker(given):
             await services.open()
             try:
-                desk = Desk(services, furnished.keys, furnished.size)
+                desk = Desk(services, furnished.keys, furnished.size).with_graph(new_graph())
                 await desk.settled()
                 yield desk
             finally:
