@@ -5,10 +5,9 @@ Of the hub, the streams and the relay it is read when somebody looks, at no othe
 from __future__ import annotations
 
 import math
-from collections.abc import Sized
+from collections.abc import Mapping, Sized
 
 from app.engine import Reason
-from app.gql.execution import Graph
 from app.gql.faults import Met
 from app.kernel.telemetry import Telemetry
 from app.live.hub import Hub
@@ -47,13 +46,13 @@ def of_hub(telemetry: Telemetry, hub: Hub, streams: Sized) -> None:
     total("hub_resumes", resumes, lambda: stats.from_log, source="log")
 
 
-def of_graph(telemetry: Telemetry, graph: Graph) -> None:
+def of_engine(telemetry: Telemetry, not_covered: Mapping[Reason, int]) -> None:
     """The execution of operations in this process."""
     for reason in Reason:
         telemetry.total(
             "engine_fallbacks",
             "Operations that graphql-core ran because the engine does not cover them, by the reason.",
-            lambda reason=reason: graph.not_covered[reason],  # type: ignore[misc]
+            lambda reason=reason: not_covered.get(reason, 0),  # type: ignore[misc]
             reason=reason.value,
         )
 

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from app import explorer, figures, schema
+from app import explorer, schema
 from app.gql.execution import Graph
 from app.gql.http import GraphQLHttp
 from app.gql.websocket import GraphQLWebSocket
@@ -40,9 +40,9 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
         tokens_max=settings.document_tokens_max,
         introspection=settings.introspection,
         engine=settings.engine,
+        not_covered=services.not_covered,
     )
     graph.documents.trust_folder(OPERATIONS)
-    figures.of_graph(services.telemetry, graph)
     house = services.house(graph)
 
     @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 from app import figures
 from app.auth import handlers as auth
@@ -11,6 +12,7 @@ from app.auth.keys import environment_name
 from app.auth.ports import CustomerExists
 from app.auth.tokens import CustomerTokens
 from app.customers import queries as customers
+from app.engine import Reason
 from app.gql.caller import Caller
 from app.gql.context import Context
 from app.gql.door import House
@@ -66,7 +68,9 @@ class Services:
         self.recent_orders = RecentOrders()
         self.origins = Origins(self.database)
         self.health = Health(self.database, self.telemetry, self.hub)
+        self.not_covered: Counter[Reason] = Counter()
         figures.of_hub(self.telemetry, self.hub, self.streams)
+        figures.of_engine(self.telemetry, self.not_covered)
         self._watching: asyncio.Task[None] | None = None
 
     async def open(self) -> None:

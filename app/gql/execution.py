@@ -96,8 +96,9 @@ class Graph:
         answer_bytes_max: int = ANSWER_BYTES_MAX,
         introspection: bool = True,
         engine: bool = True,
+        not_covered: Counter[Reason] | None = None,
     ) -> None:
-        self.not_covered: Counter[Reason] = Counter()
+        self.not_covered = Counter() if not_covered is None else not_covered
         self.schema = schema._schema  # noqa: SLF001 (strawberry offers no other way in)
         self._engine = Engine(self.schema) if engine else None
         self.rights = Rights(self.schema)
