@@ -48,11 +48,13 @@ class Shared(Generic[T]):
             made = await make()
         finally:
             del self._making[key]
+        now = asyncio.get_running_loop().time()
         if keep(made):
-            self._kept[key] = asyncio.get_running_loop().time(), made
+            self._kept[key] = now, made
             self._kept.move_to_end(key)
-            if len(self._kept) > KEPT_MAX:
-                self._kept.popitem(last=False)
+        # The oldest stand first: what is too old to be handed out need not be held either.
+        while self._kept and (len(self._kept) > KEPT_MAX or now - next(iter(self._kept.values()))[0] >= KEPT_SECONDS):
+            self._kept.popitem(last=False)
         return made
 
 
