@@ -70,7 +70,9 @@ class Compiled:
             if not all(value.__class__ is bool for value in values):
                 raise NotCovered(Reason.NO_CONDITION)
             engine = self._engine
-            plan = Plan(engine.schema, engine.inputs, self._document, self._operation, variables)
+            # What the conditions say and no more: a plan is kept, and one caller's variables with it would be.
+            said = VariableValues({}, dict(zip(self._conditions, values, strict=True)))
+            plan = Plan(engine.schema, engine.inputs, self._document, self._operation, said)
             self._plans[values] = plan
             if self._is_quick:
                 plan.quicken()
