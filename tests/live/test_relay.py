@@ -83,9 +83,10 @@ async def race_writers_and_leaders(scene: Scene, seconds: float, kills: int) -> 
 
     until = time.monotonic() + seconds
     writers = [asyncio.create_task(write_at_random(scene, all_things, until, random.Random(n))) for n in range(24)]
-    for _ in range(kills):
+    for killed in range(kills):
         await asyncio.sleep(seconds / (kills + 1))
-        await eventually(lambda: any(running.relay.stats.leading for running in relays))  # and has counted it
+        # Whoever leads has counted it: a leader killed before would be one too few.
+        await eventually(lambda led=killed + 1: sum(running.relay.stats.elections for running in relays) == led)
         await scene.pool.execute("SELECT pg_terminate_backend($1)", await until_led(scene))
     committed = sum(await asyncio.gather(*writers))
     head = await scene.settled()
