@@ -1,0 +1,24 @@
+"""Functions and indexes by which reads and writes cost less.
+
+Revision: 0005, after 0004
+"""
+
+from alembic import op
+
+from app.kernel import functions
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    functions.install(revision)
+
+
+def downgrade() -> None:
+    functions.remove(revision)
+    for earlier in ("0001", "0002", "0003", "0004"):
+        functions.install(earlier)
+    op.execute("DROP FUNCTION customers_id(text)")  # as 0003 left it
