@@ -55,6 +55,8 @@ lock: $(UV) ## resolve requirements/*.txt anew from pyproject.toml
 	  --python-version 3.11 pyproject.toml -o requirements/runtime.txt
 	$(UV) pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	  --python-version 3.11 pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(UV) pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
+	  --python-version 3.11 --group node -o requirements/node.txt
 
 setup: $(VENV)/dev.stamp ## only set up the environment
 

@@ -1,85 +1,43 @@
-"""The compiled execution alone: 250 objects of six fields that lie in memory, without HTTP, beside graphql-core."""
+"""The execution alone: 250 objects of six fields that lie in memory, by our engine and by graphql-core."""
 
 from __future__ import annotations
 
 import os
 import statistics
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any
+from contextlib import AsyncExitStack
 
 import orjson
-import strawberry
-from graphql import ExecutionResult, execute, parse, validate
 
-from app.engine import Engine
+from bench import peers
 from bench.figures import Figure, spread
-from bench.stage import API_CORE
+from bench.load import Request, asked, round_of
+from bench.peers.in_memory import DOCUMENT, VARIABLES, Run, by_engine, by_graphql_core
+from bench.stage import API_CORE, OTHER_CORE
 
 ROUNDS = 3
 SECONDS = 2.0
+WARM_SECONDS = 1.0
 WARM_TIMES = 50
 
-DOCUMENT = """
-query ($skus: [String!]!, $locations: [String!]!) {
-  levels(skus: $skus, locations: $locations) { sku location onHand reserved available updatedAt }
-}
-"""
-SKUS, LOCATIONS = [f"SKU-{n}" for n in range(50)], [f"L{n}" for n in range(5)]
-
-
-@strawberry.type
-class Level:
-    sku: str
-    location: str
-    on_hand: int
-    reserved: int
-    available: int
-    updated_at: datetime
-
-
-LEVELS = {
-    (sku, location): Level(
-        sku=sku, location=location, on_hand=90, reserved=20, available=70, updated_at=datetime(2026, 3, 2, tzinfo=UTC)
-    )
-    for sku in SKUS
-    for location in LOCATIONS
-}
-
-
-@strawberry.type
-class Query:
-    @strawberry.field
-    def levels(self, skus: list[str], locations: list[str]) -> list[Level]:
-        return [LEVELS[sku, location] for sku in skus for location in locations]
+# Two sides' CPU in µs, a figure a round.
+Costs = tuple[list[float], list[float]]
 
 
 async def measure() -> list[Figure]:
-    schema = strawberry.Schema(Query)._schema  # noqa: SLF001 (strawberry offers no other way in)
-    document = parse(DOCUMENT)
-    assert not validate(schema, document)
-    compiled = Engine(schema).compiled(document, document.definitions[0], at_once=True)
-
-    def ours(variables: dict[str, Any]) -> ExecutionResult:
-        return compiled.run(None, None, compiled.coerced(variables))
-
-    def theirs(variables: dict[str, Any]) -> ExecutionResult:
-        return execute(schema, document, variable_values=variables)
-
     affinity = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {API_CORE})
     try:
-        return [_figure(*_compare(ours, theirs))]
+        os.sched_setaffinity(0, {API_CORE})
+        alone = _alone()
+        os.sched_setaffinity(0, {OTHER_CORE})
+        return [_figure("without", alone, reach=25, aim=40), _figure("with", await _over_http(), reach=15, aim=20)]
     finally:
         os.sched_setaffinity(0, affinity)
 
 
-Run = Callable[[dict[str, Any]], ExecutionResult]
-
-
-def _compare(ours: Run, theirs: Run) -> tuple[list[float], list[float]]:
-    """CPU of an execution in µs, in turns, parsed and validated before; both make the JSON by orjson."""
+def _alone() -> Costs:
+    """CPU of an execution, in turns, parsed and validated before."""
+    ours, theirs = by_engine(DOCUMENT), by_graphql_core(DOCUMENT)
     assert _answer(ours) == _answer(theirs)
     for run in (ours, theirs):
         for _ in range(WARM_TIMES):
@@ -89,7 +47,7 @@ def _compare(ours: Run, theirs: Run) -> tuple[list[float], list[float]]:
 
 
 def _answer(run: Run) -> bytes:
-    result = run({"skus": SKUS, "locations": LOCATIONS})
+    result = run(VARIABLES)
     assert not result.errors, result.errors
     return orjson.dumps({"data": result.data})
 
@@ -102,14 +60,34 @@ def _cpu_us(run: Run) -> float:
     return (time.process_time() - cpu) * 1e6 / times
 
 
-def _figure(ours: list[float], theirs: list[float]) -> Figure:
+async def _over_http() -> Costs:
+    """CPU of a request, in turns, of two processes that do nothing else."""
+    request = Request.of(DOCUMENT, "Levels", VARIABLES)
+    found: Costs = ([], [])
+    async with AsyncExitStack() as running:
+        sides = [
+            await running.enter_async_context(peers.started(app, peers.by_uvicorn("in_memory", app)))
+            for app in ("compiled", "interpreted")
+        ]
+        answers = [await asked(side.port, request) for side in sides]
+        assert answers[0] == answers[1]
+        for turn in range(ROUNDS + 1):
+            for side, costs in zip(sides, found, strict=True):
+                measured = await round_of(side.port, side.pid, None, [request], SECONDS if turn else WARM_SECONDS)
+                if turn:
+                    costs.append(measured.cpu_us)
+    return found
+
+
+def _figure(which: str, costs: Costs, *, reach: float, aim: float) -> Figure:
+    ours, theirs = costs
     ratio = statistics.median(theirs) / statistics.median(ours)
     return Figure(
-        work="compiled execution in memory, 50 × 5 objects of 6 fields, without HTTP: times less CPU than graphql-core",
+        work=f"execution in memory, 50 × 5 objects of 6 fields, {which} HTTP: times less CPU than graphql-core",
         value=ratio,
         unit="×",
         shown=f"{ratio:.1f}× : {spread(ours)} µs against {spread(theirs)}",
-        reach=25,
-        aim=40,
+        reach=reach,
+        aim=aim,
         detail={"ours_us": ours, "graphql_core_us": theirs},
     )

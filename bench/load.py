@@ -112,8 +112,11 @@ async def asked(port: int, request: Request) -> object:
     return orjson.loads(connection.body)["data"]
 
 
-async def round_of(port: int, pid: int, postmaster: int, requests: Sequence[Request], seconds: float) -> Round:
-    """Every connection begins elsewhere among the requests, and goes round."""
+async def round_of(port: int, pid: int, postmaster: int | None, requests: Sequence[Request], seconds: float) -> Round:
+    """Every connection begins elsewhere among the requests, and goes round.
+
+    postmaster  of the PostgreSQL whose backends count too
+    """
     cpu, backends, began = cpu_seconds_now(pid), _backends(postmaster), time.perf_counter()
     connections = [
         await _connected(port, requests, n * len(requests) // CONNECTIONS, began + seconds) for n in range(CONNECTIONS)
@@ -137,5 +140,5 @@ async def _connected(port: int, requests: Sequence[Request], first: int, ends: f
     return connection
 
 
-def _backends(postmaster: int) -> dict[int, float]:
-    return {pid: cpu_seconds_now(pid) for pid in children(postmaster)}
+def _backends(postmaster: int | None) -> dict[int, float]:
+    return {pid: cpu_seconds_now(pid) for pid in children(postmaster)} if postmaster else {}

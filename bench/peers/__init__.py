@@ -39,31 +39,32 @@ def by_node(file: str) -> list[str]:
     if not stamp.is_file() or stamp.stat().st_mtime < (HERE / "package-lock.json").stat().st_mtime:
         _install()
         stamp.touch()
-    return [str(NODE), "node", str(HERE / file)]
+    return [str(NODE), "--locked", "node", str(HERE / file)]
 
 
 def _install() -> None:
-    command = [str(NODE), "npm", "--prefix", str(HERE), "ci", "--no-audit", "--no-fund", "--silent"]
+    command = [str(NODE), "--locked", "npm", "--prefix", str(HERE), "ci", "--no-audit", "--no-fund", "--silent"]
     npm = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if npm.returncode:
         reason = (npm.stdout.strip().splitlines() or [f"npm ended with {npm.returncode}"])[-1]
         raise LeftOut(f"its packages can't be installed: {reason}")
 
 
-def by_uvicorn(module: str) -> list[str]:
+def by_uvicorn(module: str, app: str = "app") -> list[str]:
     """The command of an ASGI application, served as ours is."""
     return [
-        *(sys.executable, "-m", "uvicorn", f"bench.peers.{module}:app"),
+        *(sys.executable, "-m", "uvicorn", f"bench.peers.{module}:{app}"),
         *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
     ]
 
 
 @asynccontextmanager
-async def started(name: str, command: Sequence[str], database_url: str) -> AsyncIterator[Peer]:
+async def started(name: str, command: Sequence[str], database_url: str | None = None) -> AsyncIterator[Peer]:
     """A peer that listens, until it is no longer needed.  Raises LeftOut."""
     port = free_port()
     with tempfile.TemporaryFile() as log:
-        process = _run(command, {**_environment(database_url), "PORT": str(port), "UVICORN_PORT": str(port)}, log)
+        where = _environment(database_url) if database_url else {}
+        process = _run(command, {**where, "PORT": str(port), "UVICORN_PORT": str(port)}, log)
         try:
             if not await _listens(process, port):
                 log.seek(0)

@@ -1,17 +1,9 @@
 // PostGraphile over all tables, without its explorer and without mutations.
 import { createServer } from "node:http";
-
-// Node.js 22 has it; that of the system may be older.
-Promise.withResolvers ??= () => {
-  const made = {};
-  made.promise = new Promise((resolve, reject) => Object.assign(made, { resolve, reject }));
-  return made;
-};
-
-const { postgraphile } = await import("postgraphile");
-const { PostGraphileAmberPreset } = await import("postgraphile/presets/amber");
-const { makePgService } = await import("postgraphile/adaptors/pg");
-const { grafserv } = await import("postgraphile/grafserv/node");
+import { postgraphile } from "postgraphile";
+import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
+import { makePgService } from "postgraphile/adaptors/pg";
+import { grafserv } from "postgraphile/grafserv/node";
 
 const server = postgraphile({
   extends: [PostGraphileAmberPreset],
