@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check test-long bench schema web lock functions setup clean
+.PHONY: help demo test check test-long bench bench-quick schema web lock functions setup clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +12,7 @@ UV := $(VENV)/uv/bin/uv
 export UV_NO_PROGRESS ?= 1
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 demo: $(VENV)/runtime.stamp ## start Orderwire with stores, demo data and a steady flow of orders
 	@exec $(BIN)/orderwire dev --demo
@@ -33,6 +33,9 @@ test-long: $(VENV)/dev.stamp ## long random runs
 
 bench: $(VENV)/dev.stamp ## measurements, as ratios within one run
 	$(BIN)/python -m bench $(ONLY)
+
+bench-quick: $(VENV)/dev.stamp ## a few CPU ratios in two minutes; fails where one is a fifth worse than committed
+	$(BIN)/python -m bench.quick $(if $(RENEW),--renew)
 
 schema: $(VENV)/runtime.stamp ## write graphql/schema.graphql, docs/states, docs/events and docs/metrics.md from the code
 	$(BIN)/orderwire schema --output graphql/schema.graphql

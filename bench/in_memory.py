@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 
 import orjson
 
@@ -25,25 +26,20 @@ Costs = tuple[list[float], list[float]]
 
 
 async def measure() -> list[Figure]:
-    affinity = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, {API_CORE})
-        alone = _alone()
-        os.sched_setaffinity(0, {OTHER_CORE})
-        return [_figure("without", alone, reach=25, aim=40), _figure("with", await _over_http(), reach=15, aim=20)]
-    finally:
-        os.sched_setaffinity(0, affinity)
+    without, with_http = alone(rounds=ROUNDS, seconds=SECONDS), await _over_http()
+    return [_figure("without", without, reach=25, aim=40), _figure("with", with_http, reach=15, aim=20)]
 
 
-def _alone() -> Costs:
+def alone(*, rounds: int, seconds: float) -> Costs:
     """CPU of an execution, in turns, parsed and validated before."""
     ours, theirs = by_engine(DOCUMENT), by_graphql_core(DOCUMENT)
     assert _answer(ours) == _answer(theirs)
-    for run in (ours, theirs):
-        for _ in range(WARM_TIMES):
-            _answer(run)
-    rounds = [(_cpu_us(ours), _cpu_us(theirs)) for _ in range(ROUNDS)]
-    return [our for our, _ in rounds], [their for _, their in rounds]
+    with _pinned(API_CORE):
+        for run in (ours, theirs):
+            for _ in range(WARM_TIMES):
+                _answer(run)
+        found = [(_cpu_us(ours, seconds), _cpu_us(theirs, seconds)) for _ in range(rounds)]
+    return [our for our, _ in found], [their for _, their in found]
 
 
 def _answer(run: Run) -> bytes:
@@ -52,8 +48,8 @@ def _answer(run: Run) -> bytes:
     return orjson.dumps({"data": result.data})
 
 
-def _cpu_us(run: Run) -> float:
-    times, cpu, ends = 0, time.process_time(), time.monotonic() + SECONDS
+def _cpu_us(run: Run, seconds: float) -> float:
+    times, cpu, ends = 0, time.process_time(), time.monotonic() + seconds
     while time.monotonic() < ends:
         _answer(run)
         times += 1
@@ -65,6 +61,7 @@ async def _over_http() -> Costs:
     request = Request.of(DOCUMENT, "Levels", VARIABLES)
     found: Costs = ([], [])
     async with AsyncExitStack() as running:
+        running.enter_context(_pinned(OTHER_CORE))
         sides = [
             await running.enter_async_context(peers.started(app, peers.by_uvicorn("in_memory", app)))
             for app in ("compiled", "interpreted")
@@ -77,6 +74,17 @@ async def _over_http() -> Costs:
                 if turn:
                     costs.append(measured.cpu_us)
     return found
+
+
+@contextmanager
+def _pinned(core: int) -> Iterator[None]:
+    """This thread, on one core for a while."""
+    affinity = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, affinity)
 
 
 def _figure(which: str, costs: Costs, *, reach: float, aim: float) -> Figure:

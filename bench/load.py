@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -105,21 +106,29 @@ def _length(head: bytes) -> int:
     return next(int(line[15:]) for line in lines if line.startswith(b"content-length:"))
 
 
-async def asked(port: int, request: Request) -> object:
+async def asked(port: int, request: Request) -> Any:
     """The data that a server answers."""
     connection = await _connected(port, [request], 0, 0.0)
     await connection.over
     return orjson.loads(connection.body)["data"]
 
 
-async def round_of(port: int, pid: int, postmaster: int | None, requests: Sequence[Request], seconds: float) -> Round:
+async def round_of(
+    port: int,
+    pid: int,
+    postmaster: int | None,
+    requests: Sequence[Request],
+    seconds: float,
+    *,
+    clients: int = CONNECTIONS,
+) -> Round:
     """Every connection begins elsewhere among the requests, and goes round.
 
     postmaster  of the PostgreSQL whose backends count too
     """
     cpu, backends, began = cpu_seconds_now(pid), _backends(postmaster), time.perf_counter()
     connections = [
-        await _connected(port, requests, n * len(requests) // CONNECTIONS, began + seconds) for n in range(CONNECTIONS)
+        await _connected(port, requests, n * len(requests) // clients, began + seconds) for n in range(clients)
     ]
     await asyncio.gather(*(connection.over for connection in connections))
     lasted = time.perf_counter() - began

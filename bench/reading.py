@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -18,9 +18,6 @@ from bench.peers import LeftOut, Peer
 from bench.stage import SKUS, Stage, parent
 from tests.builders import Shop
 
-ROUNDS = 3
-SECONDS = 4.0
-WARM_SECONDS = 2.0
 VARIED = 40  # so many different requests, in turns
 ORDERS = 200
 LINES = 5
@@ -75,6 +72,15 @@ query Orders {
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How often and how long each side is asked, after some seconds that do not count."""
+
+    rounds: int = 3
+    seconds: float = 4.0
+    warm_seconds: float = 2.0
+
+
 @dataclass(frozen=True)
 class Question:
     """What is asked of several sides.
@@ -95,17 +101,9 @@ class Question:
 
 async def measure(stage: Stage) -> list[Figure]:
     """Raises Incomplete where a reference can't be had."""
-    numbers = await _furnish(stage)
-    left_out = []
-    async with AsyncExitStack() as running:
-        sides = {OURS: Peer(OURS, int(stage.url.rpartition(":")[2]), stage.api_pid)}
-        for name, command in COMMANDS.items():
-            try:
-                peer = peers.started(name, command(), stage.stores.database_url)
-                sides[name] = await running.enter_async_context(peer)
-            except LeftOut as absent:
-                left_out.append(f"{name} is left out: {absent}.")
-        found = {question.name: await _compare(stage, question, sides) for question in _questions(numbers)}
+    numbers = await furnish(stage)
+    async with answering(stage, COMMANDS) as (sides, left_out):
+        found = {question.name: await compare(stage, question, sides, Pace()) for question in questions(numbers)}
     figures = list(_figures(found))
     if left_out:
         raise Incomplete(" ".join(left_out), figures)
@@ -120,7 +118,21 @@ COMMANDS: dict[str, Callable[[], list[str]]] = {
 }
 
 
-async def _furnish(stage: Stage) -> list[str]:
+@asynccontextmanager
+async def answering(stage: Stage, names: Iterable[str]) -> AsyncIterator[tuple[dict[str, Peer], list[str]]]:
+    """Our API and these peers, ready to be asked; and why those that are not among them can't be had."""
+    sides, left_out = {OURS: Peer(OURS, int(stage.url.rpartition(":")[2]), stage.api_pid)}, []
+    async with AsyncExitStack() as running:
+        for name in names:
+            try:
+                peer = peers.started(name, COMMANDS[name](), stage.stores.database_url)
+                sides[name] = await running.enter_async_context(peer)
+            except LeftOut as absent:
+                left_out.append(f"{name} is left out: {absent}.")
+        yield sides, left_out
+
+
+async def furnish(stage: Stage) -> list[str]:
     """Give every balance units of its own, and some of them a safety stock; place orders. Their numbers."""
     shop, dice = Shop(stage.database), random.Random(SEED)
     shop.runner = stage.runner
@@ -133,48 +145,48 @@ async def _furnish(stage: Stage) -> list[str]:
     await shop.execute(f"UPDATE stock_level SET on_hand = {units}, safety_stock = abs(hashtext(sku_id::text)) % 8")
     await shop.execute("UPDATE channel_location SET safety_stock = priority")
     for _ in range(ORDERS):
-        await shop.place({sku: dice.randint(1, 2) for sku in _skus(dice, LINES)})
+        await shop.place({sku: dice.randint(1, 2) for sku in skus_drawn(dice, LINES)})
     async with shop.database.autocommit.connect() as connection:
         await connection.exec_driver_sql("VACUUM ANALYZE")
     await stage.drained()
     return [row.number for row in await shop.rows("SELECT number FROM orders ORDER BY id LIMIT :n", n=VARIED)]
 
 
-def _skus(dice: random.Random, count: int) -> list[str]:
+def skus_drawn(dice: random.Random, count: int) -> list[str]:
     return [f"SKU-{number}" for number in dice.sample(range(10_000, 10_000 + SKUS), count)]
 
 
-def _questions(numbers: Sequence[str]) -> list[Question]:
+def questions(numbers: Sequence[str]) -> list[Question]:
     dice = random.Random(SEED)
     return [
         Question(
             name="Availability",
             documents=dict.fromkeys((OURS, MERCURIUS, ORM, RAW), AVAILABILITY),
-            variables=[{"skus": _skus(dice, 50), "channel": "WEB"} for _ in range(VARIED)],
-            seen=_availability_seen,
+            variables=[{"skus": skus_drawn(dice, 50), "channel": "WEB"} for _ in range(VARIED)],
+            seen=availability_seen,
         ),
         Question(
             name="StockLevels",
             documents=dict.fromkeys((OURS, MERCURIUS, RAW), STOCK_LEVELS),
-            variables=[{"skus": _skus(dice, 20), "first": 100} for _ in range(VARIED)],
+            variables=[{"skus": skus_drawn(dice, 20), "first": 100} for _ in range(VARIED)],
             seen=_levels_seen,
         ),
         Question(
             name="OrderByNumber",
             documents=dict.fromkeys((OURS, MERCURIUS, RAW), ORDER),
             variables=[{"number": number} for number in numbers],
-            seen=lambda data: _order_seen(data["order"]),
+            seen=lambda data: order_seen(data["order"]),
         ),
         Question(
             name="Orders",
-            documents={OURS: ORDERS_PAGE, POSTGRAPHILE: ORDERS_PAGE_OF_POSTGRAPHILE},
+            documents={OURS: ORDERS_PAGE, POSTGRAPHILE: ORDERS_PAGE_OF_POSTGRAPHILE, RAW: ORDERS_PAGE},
             variables=[{}],
             seen=_page_seen,
         ),
     ]
 
 
-def _availability_seen(data: Any) -> object:
+def availability_seen(data: Any) -> object:
     return [{**each, "byLocation": sorted(_pairs(each["byLocation"]))} for each in data["availability"]]
 
 
@@ -189,10 +201,10 @@ def _levels_seen(data: Any) -> object:
 
 
 def _page_seen(data: Any) -> object:
-    return [_order_seen(order) for order in (data.get("orders") or data["allOrders"])["nodes"]]
+    return [order_seen(order) for order in (data.get("orders") or data["allOrders"])["nodes"]]
 
 
-def _order_seen(order: dict[str, Any]) -> object:
+def order_seen(order: dict[str, Any]) -> object:
     """An order without its id, which every side spells in its own way; PostGraphile nests less."""
     lines = order.get("lines") or order["orderLinesByOrderId"]
     statuses = [order[name] for name in ("number", "lifecycle", "fulfillmentStatus", "paymentStatus")]
@@ -210,7 +222,7 @@ def _minor(money: Any) -> int:
     return int(money["minorUnits"] if isinstance(money, dict) else money)
 
 
-async def _compare(stage: Stage, question: Question, sides: Mapping[str, Peer]) -> dict[str, list[Round]]:
+async def compare(stage: Stage, question: Question, sides: Mapping[str, Peer], pace: Pace) -> dict[str, list[Round]]:
     """Rounds by side, in turns, after every side has shown that it answers the same."""
     requests = {side: question.requests(side, stage.key) for side in question.documents if side in sides}
     postmaster = parent(await stage.database.call("SELECT pg_backend_pid()"))
@@ -219,9 +231,9 @@ async def _compare(stage: Stage, question: Question, sides: Mapping[str, Peer]) 
         for side, answer in answers.items():
             assert answer == answers[OURS], f"{side} answers {answer}, not {answers[OURS]}"
     found = defaultdict(list)
-    for turn in range(ROUNDS + 1):
+    for turn in range(pace.rounds + 1):
         for side, sent in requests.items():
-            peer, seconds = sides[side], SECONDS if turn else WARM_SECONDS
+            peer, seconds = sides[side], pace.seconds if turn else pace.warm_seconds
             measured = await round_of(peer.port, peer.pid, postmaster, sent, seconds)
             if turn:
                 found[side].append(measured)
@@ -245,7 +257,7 @@ class Bound:
     times: bool = False
 
 
-def _together(each: Round) -> float:
+def together(each: Round) -> float:
     return each.cpu_us + each.postgresql_us
 
 
@@ -253,15 +265,16 @@ _PROMISED = "availability of 50 SKUs × 5 locations"
 _LEVELS = "100 stock levels"
 BOUNDS = [
     Bound("Availability", f"{_PROMISED}: CPU of the process", MERCURIUS, 0.40, 0.27),
-    Bound("Availability", f"{_PROMISED}: with PostgreSQL's", MERCURIUS, 0.75, 0.60, _together),
+    Bound("Availability", f"{_PROMISED}: with PostgreSQL's", MERCURIUS, 0.75, 0.60, together),
     Bound("Availability", f"{_PROMISED}: times less CPU", ORM, 28, 40, times=True),
     Bound("Availability", f"{_PROMISED}: CPU of the process", RAW, 1.5, 1.15),
     Bound("StockLevels", f"{_LEVELS}: CPU of the process", MERCURIUS, 0.40, 0.27),
-    Bound("StockLevels", f"{_LEVELS}: with PostgreSQL's", MERCURIUS, 0.75, 0.60, _together),
+    Bound("StockLevels", f"{_LEVELS}: with PostgreSQL's", MERCURIUS, 0.75, 0.60, together),
     Bound("StockLevels", f"{_LEVELS}: CPU of the process", RAW, 1.5, 1.15),
     Bound("OrderByNumber", "one order with 5 lines: CPU of the process", MERCURIUS, 1.4, 1.0),
     Bound("OrderByNumber", "one order with 5 lines: CPU of the process", RAW, 1.5, 1.15),
     Bound("Orders", "a page of 50 orders with their lines: CPU of the process", POSTGRAPHILE, 0.25, 0.15),
+    Bound("Orders", "a page of 50 orders with their lines: CPU of the process", RAW, 1.5, 1.15),
 ]
 
 

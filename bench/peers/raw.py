@@ -22,6 +22,7 @@ STATEMENTS = {
     "Availability": ((SQL / "availability_json.sql").read_text(), ("skus", "channel")),
     "StockLevels": ((SQL / "stock_levels_json.sql").read_text(), ("skus", "first")),
     "OrderByNumber": (ORDER, ("number",)),
+    "Orders": ((SQL / "orders_json.sql").read_text(), ()),
 }
 
 
