@@ -1,6 +1,7 @@
-"""`make bench`: each measurement in turn. Figures go to stdout as JSON lines and to docs/performance.md as a table.
+"""`make bench`: each measurement in turn. What is found goes to stdout as JSON lines.
 
-Names on the command line choose among the measurements; the table is written when none is left out.
+Names on the command line choose among the measurements. When none is left out, figures go into the table of
+docs/performance.md, plots to docs/plots.
 """
 
 from __future__ import annotations
@@ -8,15 +9,18 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import orjson
 
-from bench import delivery, hot_sku, importing, in_memory, placing, reading, report
+from bench import delivery, hot_sku, importing, in_memory, placing, plots, reading, report, sizes
 from bench.figures import Figure, Incomplete
+from bench.plots import Plot
 from bench.stage import Stage, memory_mb, stage
 
 AT_REST_SECONDS = 5.0
+
+Found = Sequence[Figure | Plot]
 
 
 async def at_rest(on: Stage) -> list[Figure]:
@@ -36,14 +40,15 @@ async def at_rest(on: Stage) -> list[Figure]:
 
 
 # In the order of the table; each on a stage of its own.
-ON_STAGE: dict[str, Callable[[Stage], Awaitable[list[Figure]]]] = {
+ON_STAGE: dict[str, Callable[[Stage], Awaitable[Found]]] = {
     "reading": reading.measure,
+    "sizes": sizes.measure,
     "placing": placing.measure,
     "hot-sku": hot_sku.measure,
     "delivery": delivery.measure,
     "at-rest": at_rest,
 }
-ALONE: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
+ALONE: dict[str, Callable[[], Awaitable[Found]]] = {
     "in-memory": in_memory.measure,
     "import": importing.measure,
 }
@@ -53,24 +58,32 @@ NAMES = [*ON_STAGE, *ALONE]
 async def main(names: list[str]) -> None:
     if unknown := set(names) - set(NAMES):
         sys.exit(f"There is no measurement {', '.join(sorted(unknown))}: choose among {', '.join(NAMES)}.")
-    figures: list[Figure] = []
+    found: list[Figure | Plot] = []
     whole = not names
     for name in names or NAMES:
         print(f"{time.strftime('%H:%M:%S')} measuring {name} …", file=sys.stderr, flush=True)
         try:
-            found = await _measured(name)
+            new = await _measured(name)
         except Incomplete as absent:
             print(f"{absent} docs/performance.md stays as it is.", file=sys.stderr)
-            whole, found = False, list(absent.figures)
-        for figure in found:
-            print(orjson.dumps(figure.as_dict()).decode(), flush=True)
-        figures += found
+            whole, new = False, absent.found
+        for each in new:
+            print(orjson.dumps(each.as_dict(), option=orjson.OPT_NON_STR_KEYS).decode(), flush=True)
+        found += new
     if whole:
-        report.write(figures)
-        print(f"docs/performance.md has the table of {len(figures)} figures.", file=sys.stderr)
+        _publish(found)
 
 
-async def _measured(name: str) -> list[Figure]:
+def _publish(found: Found) -> None:
+    figures = [each for each in found if isinstance(each, Figure)]
+    drawn = [each for each in found if isinstance(each, Plot)]
+    report.write(figures)
+    for plot in drawn:
+        plots.write(plot)
+    print(f"docs/performance.md has the table of {len(figures)} figures and {len(drawn)} plots.", file=sys.stderr)
+
+
+async def _measured(name: str) -> Found:
     if name in ALONE:
         return await ALONE[name]()
     async with stage() as on:

@@ -43,11 +43,11 @@ class Figure:
 
 
 class Incomplete(Exception):
-    """Some of it can't be measured here; the message says what and why.  figures  of the rest"""
+    """Some of it can't be measured here; the message says what and why.  found  figures or plots of the rest"""
 
-    def __init__(self, message: str, figures: Sequence[Figure] = ()) -> None:
+    def __init__(self, message: str, found: Sequence[Any] = ()) -> None:
         super().__init__(message)
-        self.figures = figures
+        self.found = found
 
 
 def spread(values: Sequence[float]) -> str:

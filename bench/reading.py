@@ -146,9 +146,7 @@ async def furnish(stage: Stage) -> list[str]:
     await shop.execute("UPDATE channel_location SET safety_stock = priority")
     for _ in range(ORDERS):
         await shop.place({sku: dice.randint(1, 2) for sku in skus_drawn(dice, LINES)})
-    async with shop.database.autocommit.connect() as connection:
-        await connection.exec_driver_sql("VACUUM ANALYZE")
-    await stage.drained()
+    await stage.settled()
     return [row.number for row in await shop.rows("SELECT number FROM orders ORDER BY id LIMIT :n", n=VARIED)]
 
 

@@ -55,6 +55,12 @@ class Stage:
         while await self.database.call("SELECT EXISTS (SELECT FROM event_log WHERE pos IS NULL)"):
             await asyncio.sleep(0.1)
 
+    async def settled(self) -> None:
+        """What was just furnished is as if it had long been there."""
+        async with self.database.autocommit.connect() as connection:
+            await connection.exec_driver_sql("VACUUM ANALYZE")
+        await self.drained()
+
 
 @asynccontextmanager
 async def bare() -> AsyncIterator[Stores]:
