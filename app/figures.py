@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sized
 
 from app.engine import Reason
 from app.gql.faults import Met
+from app.kernel.combiner import Combiner
 from app.kernel.telemetry import Telemetry
 from app.live.hub import Hub
 from app.live.relay import RelayStats
@@ -55,6 +56,16 @@ def of_engine(telemetry: Telemetry, not_covered: Mapping[Reason, int]) -> None:
             lambda reason=reason: not_covered.get(reason, 0),  # type: ignore[misc]
             reason=reason.value,
         )
+
+
+def of_combiner(telemetry: Telemetry, combiner: Combiner | None) -> None:
+    """The group commits of this process; nothing where they are switched off."""
+    if combiner is None:
+        return
+    total = telemetry.total
+    total("calls_together_sets", "Commits that several calls of a command shared.", lambda: combiner.sets)
+    total("calls_together", "Calls that shared a commit with others.", lambda: combiner.calls)
+    total("calls_separated", "Calls made alone because the set they were in failed.", lambda: combiner.separated)
 
 
 def of_relay(telemetry: Telemetry, stats: RelayStats) -> None:

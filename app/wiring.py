@@ -56,7 +56,13 @@ class Services:
         self.telemetry.watch_requests()
         self.telemetry.watch_database(self.database)
         self.nudger = Nudger(settings.redis_url)
-        self.runner = Runner(self.database, self.clock, self.nudger.nudge, watching=self.telemetry)
+        self.runner = Runner(
+            self.database,
+            self.clock,
+            self.nudger.nudge,
+            watching=self.telemetry,
+            together=settings.group_commit,
+        )
         self.cursors = Cursors(self.signer)
         self.hub = Hub(settings.database_url, settings.redis_url, cursors=self.cursors, clock=self.clock)
         self.streams = Streams(self.hub.sockets)
@@ -71,6 +77,7 @@ class Services:
         self.not_covered: Counter[Reason] = Counter()
         figures.of_hub(self.telemetry, self.hub, self.streams)
         figures.of_engine(self.telemetry, self.not_covered)
+        figures.of_combiner(self.telemetry, self.runner.combiner)
         self._watching: asyncio.Task[None] | None = None
 
     async def open(self) -> None:

@@ -8,7 +8,6 @@ import itertools
 import statistics
 import time
 from collections import defaultdict
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +17,7 @@ import websockets
 
 import app.customers.commands as customers
 from app.gql.nodes import global_id
+from app.kernel.combiner import call_alone
 from bench import sent
 from bench.figures import Figure
 from bench.stage import Stage, cpu_seconds
@@ -123,9 +123,8 @@ async def _place(stage: Stage, calls: list[sent.Sent], watch: Stopwatch) -> None
 
     async def place(call: sent.Sent) -> None:
         order = str(global_id("Order", call.subject))
-        key = ("client:bench", f"delivery {next(numbers)}", b"", now, now + timedelta(days=30))
         watch.sent[order] = time.monotonic()
-        await stage.database.call(call.sql, *key, *call.arguments)
+        await call_alone(stage.database, call.function, call.under(f"delivery {next(numbers)}", now))
         stage.nudge()
 
     placing = []

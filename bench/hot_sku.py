@@ -8,11 +8,11 @@ import os
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
 from typing import Any
 
 import asyncpg
 
+from app.kernel.combiner import call_alone
 from app.kernel.db import Database
 from app.kernel.errors import REFUSED_IN_SQL
 from app.kernel.ids import uuid7
@@ -98,9 +98,8 @@ async def _ours(stage: Stage, url: str, units: int, calls: Calls) -> float:
     async def sell() -> bool:
         if (call := next(attempts, None)) is None:
             raise StopAsyncIteration
-        key = ("client:bench", f"{sku} {next(numbers)}", b"", now, now + timedelta(days=30))
         try:
-            await database.call(call.sql, *key, *call.arguments)
+            await call_alone(database, call.function, call.under(f"{sku} {next(numbers)}", now))
         except asyncpg.PostgresError as refused:
             if refused.sqlstate != REFUSED_IN_SQL:
                 raise

@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from uuid import UUID
 
 import orjson
 
@@ -112,12 +111,12 @@ async def _pgbench(stage: Stage, script: Path) -> float:
 
 
 async def _script(stage: Stage) -> str:
-    """A real call of orders_place, its ids and SKUs drawn anew for each order."""
+    """A real call of orders_place_all, its ids and SKUs drawn anew for each order."""
     arguments = await _captured(stage)
     lines = [
         *(f"\\set {name} random(10000, {10_000 + SKUS - 1})" for name in "abc"),
         "\\set o random(100000000000, 999999999999)",
-        f"SELECT orders_place({', '.join(arguments)});",
+        f"SELECT orders_place_all({', '.join(arguments)});",
     ]
     return "\n".join(lines)
 
@@ -131,7 +130,7 @@ async def _captured(stage: Stage) -> list[str]:
     )
     spelling = _Spelling(numbers, frozenset(stays))
     key = ["'client:bench'", "'bench-:o'", "'\\x00'::bytea", "now()", "now() + interval '30 days'"]
-    return key + [spelling.literal(each) for each in call.arguments]
+    return [f"ARRAY[{each}]" for each in key] + [spelling.literal(each) for each in call.columns]
 
 
 class _Spelling:
@@ -145,13 +144,11 @@ class _Spelling:
     def literal(self, value: object) -> str:
         if value is None:
             return "NULL"
-        if isinstance(value, UUID):
-            return f"'{self._varied(str(value))}'::uuid"
-        if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
+        assert isinstance(value, list), value
+        if value and isinstance(value[0], dict):
             json = self._varied(orjson.dumps(value).decode())
             return "'" + json.replace("'", "''") + "'::jsonb"
-        assert isinstance(value, list), value
-        return "'{" + ", ".join(self._varied(str(each)) if each != "" else '""' for each in value) + "}'"
+        return "'{" + ", ".join(f'"{self._varied(str(each))}"' for each in value) + "}'"
 
     def _varied(self, text: str) -> str:
         for name, number in zip("abc", self._numbers, strict=True):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from app.kernel.clock import SystemClock
+from app.kernel.combiner import Columns
 from app.kernel.db import Reads
 from app.kernel.work import CommandArguments, CommandFunction, Work
 from app.orders.commands import place
@@ -16,26 +18,23 @@ from app.sourcing.commands import Wanted, reserve
 from bench.stage import Stage
 from tests.builders import STAFF
 
-KEY_ARGUMENTS = 5  # principal, key, hash, now, expiry: before what is sent
-
 
 @dataclass(frozen=True)
 class Sent:
-    """A call of one of our SQL functions, without the key's five arguments."""
+    """A call of one of our SQL functions.  columns  its arguments, without the key's five"""
 
     function: str
-    arguments: tuple[object, ...]
+    columns: Columns
 
     @property
     def subject(self) -> UUID:
         """The id of the order or reservation that it makes."""
-        first = self.arguments[0]
-        return UUID(str(first["id"] if isinstance(first, dict) else first))
+        (id_,) = self.columns[0] or ()
+        return UUID(str(id_))
 
-    @property
-    def sql(self) -> str:
-        places = range(1, KEY_ARGUMENTS + len(self.arguments) + 1)
-        return f"SELECT {self.function}({', '.join(f'${place}' for place in places)})"
+    def under(self, key: str, now: datetime) -> Columns:
+        """All arguments, under this key."""
+        return [["client:bench"], [key], [b""], [now], [now + timedelta(days=30)], *self.columns]
 
 
 @dataclass(kw_only=True)
@@ -44,8 +43,8 @@ class _Capturing(Work):
 
     sent: list[Sent] = field(default_factory=list)
 
-    async def call(self, function: str, *arguments: object) -> dict[str, Any]:
-        self.sent.append(Sent(function, arguments))
+    async def call(self, function: str, *columns: list[Any] | None) -> dict[str, Any]:
+        self.sent.append(Sent(function, columns))
         return {}
 
 

@@ -79,7 +79,8 @@ class StatementCount:
 statements: ContextVar[StatementCount | None] = ContextVar("statements", default=None)
 
 
-def _count(times: int = 1) -> None:
+def count_statement(times: int = 1) -> None:
+    """Add to the statements of the operation under way, if any."""
     if (count := statements.get()) is not None:
         count.value += times
 
@@ -89,7 +90,7 @@ def _count_sent(
 ) -> None:
     """A statement that is sent with many sets of parameters runs as often, though its messages travel together."""
     often = context is not None and context.execute_style is ExecuteStyle.EXECUTEMANY
-    _count(len(parameters) if often else 1)
+    count_statement(len(parameters) if often else 1)
 
 
 def _encode_json(value: Any) -> str:
@@ -187,15 +188,20 @@ class Database:
 
     async def call(self, sql: str, *arguments: object) -> Any:
         """The single value of one statement, committed on return."""
+        count_statement()
+        return await self.call_uncounted(sql, *arguments)
+
+    async def call_uncounted(self, sql: str, *arguments: object) -> Any:
+        """The same for a statement that several operations share, and have counted."""
         return await self._timed(sql, self.calls.fetchval(sql, *arguments))
 
     async def rows(self, sql: str, *arguments: object) -> Any:
         """The rows of one statement that writes nothing."""
         assert self._reads is not None, "Database.open() first"
+        count_statement()
         return await self._timed(sql, self._reads.fetch(sql, *arguments, record_class=Record))
 
     async def _timed(self, sql: str, sent: Awaitable[Any]) -> Any:
-        _count()
         if self.timed is None:
             return await sent
         began = perf_counter()
@@ -261,7 +267,7 @@ class Reads:
             found = await self.database.rows(sql, *arguments)
         else:
             async with self._turn:
-                _count()
+                count_statement()
                 driver = await driver_of(self._connection)
                 found = await driver.fetch(sql, *arguments, record_class=Record)
         return found
@@ -299,7 +305,7 @@ async def value_within(connection: AsyncConnection, sql: str, *arguments: object
     SQLAlchemy's connections take and give JSON as text, so it is written and read here: an argument that is a dict, or
     a list of dicts, is JSON, and so is a value that comes as text.
     """
-    _count()
+    count_statement()
     driver = await driver_of(connection)
     value = await driver.fetchval(sql, *(_encode_json(each) if _is_json(each) else each for each in arguments))
     return orjson.loads(value) if isinstance(value, str) else value

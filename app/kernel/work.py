@@ -5,7 +5,7 @@ figures where that may help, and commits. A command comes in two forms under one
 
 - `@command`: Python statements inside BEGIN … COMMIT that the runner opens and closes;
 - `@one_call`: reads and decides outside a transaction, then writes by one SQL function that commits by itself and
-  claims the key as its first act.
+  claims the key as its first act. Calls that wait at the same time share a statement and its commit: see `combiner`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.kernel import events
 from app.kernel.clock import Clock
+from app.kernel.combiner import Columns, Combiner, call_alone, statement
 from app.kernel.db import Base, Database, Reads
 from app.kernel.errors import REFUSED_IN_SQL, Busy, Forbidden, IdempotencyKeyReused, Refusal, VersionConflict
 from app.kernel.events import Event
@@ -112,8 +113,9 @@ def _spec(function: CommandFunction) -> _Spec:
 class Work:
     """One command under way.
 
-    reads  inside the transaction for `@command`, from the pool for `@one_call`
-    now    the instant all of the command's rows carry
+    reads     inside the transaction for `@command`, from the pool for `@one_call`
+    now       the instant all of the command's rows carry
+    combiner  lets a `@one_call` share its commit with others; None where it commits by itself, or not at all
     """
 
     principal: Principal
@@ -122,6 +124,7 @@ class Work:
     arguments: CommandArguments
     sha256: bytes
     connection: AsyncConnection | None = None
+    combiner: Combiner | None = None
     recorded: list[Event] = field(default_factory=list)
 
     @property
@@ -140,27 +143,32 @@ class Work:
         if expected is not None and expected != actual:
             raise VersionConflict(kind, expected, actual, path=["expectedVersion"])
 
-    async def call(self, function: str, *arguments: object) -> Result:
-        """Run the SQL function that is the whole write of a `@one_call` command.
+    async def call(self, function: str, *columns: list[Any] | None) -> Result:
+        """Run the SQL function that is the whole write of a `@one_call` command, maybe with calls of others.
 
-        The function's first five parameters are the key's: principal, key, hash, now, expiry.
+        columns  its arguments, of which each is a list, or None for no rows as JSON; before them the function takes the
+                 key's: principal, key, hash, now, expiry. It returns a list with one result for each key.
         """
-        given: tuple[object, ...] = (
-            self.principal.id,
-            self.arguments.key,
-            self.sha256,
-            self.now,
-            self.now + KEY_LIFETIME,
-            *arguments,
+        given: Columns = (
+            [self.principal.id],
+            [self.arguments.key],
+            [self.sha256],
+            [self.now],
+            [self.now + KEY_LIFETIME],
+            *columns,
         )
-        sql = f"SELECT {function}({', '.join(f'${i}' for i in range(1, len(given) + 1))})"
         try:
-            result: Result = await self.reads.value(sql, *given)
+            if self.connection is not None:
+                (result,) = await self.reads.value(statement(function, len(given)), *given)
+            elif self.combiner is not None:
+                result = await self.combiner.call(function, given)
+            else:
+                result = await call_alone(self.reads.database, function, given)
         except asyncpg.PostgresError as problem:
             if problem.sqlstate == REFUSED_IN_SQL:
                 raise _refusal_in(problem) from problem
             raise
-        return result
+        return dict(result)
 
 
 def fingerprint(name: str, arguments: Mapping[str, Any]) -> bytes:
@@ -208,6 +216,7 @@ class Runner:
     """Runs commands against one database.
 
     committed  called after every commit that may have written events, to wake the relay early
+    together   one-call commands that are under way at the same time share commits
     """
 
     def __init__(
@@ -216,9 +225,12 @@ class Runner:
         clock: Clock,
         committed: Callable[[], None] = lambda: None,
         watching: Watching | None = None,
+        *,
+        together: bool = True,
     ) -> None:
         self.database = database
         self.clock = clock
+        self.combiner = Combiner(database) if together else None
         self._committed = committed
         self._watching = watching or _Unwatched()
 
@@ -240,15 +252,18 @@ class Runner:
             raise Forbidden(spec.scope)
         sha256 = fingerprint(spec.name, given)
         form = self._one_call if spec.one_call else self._in_transaction
-        result = await self._tried(spec.name, lambda: form(principal, function, arguments, sha256, given))
+        result = await self._tried(spec.name, lambda again: form(principal, function, arguments, sha256, given, again))
         self._committed()
         return result
 
-    async def _tried(self, name: str, attempt: Callable[[], Awaitable[T]]) -> T:
-        """What the attempt gives, made again on fresh figures where that may help."""
+    async def _tried(self, name: str, attempt: Callable[[bool], Awaitable[T]]) -> T:
+        """What the attempt gives, made again on fresh figures where that may help.
+
+        attempt  is told whether it is a repeat
+        """
         for tries_left in reversed(range(ATTEMPTS_MAX)):
             try:
-                return await attempt()
+                return await attempt(tries_left < ATTEMPTS_MAX - 1)
             except (Refusal, DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as problem:
                 again = _worth_another_try(problem)
                 if not again or not tries_left:
@@ -274,7 +289,7 @@ class Runner:
         async with AsyncExitStack() as opened:
             yield await self._tried(
                 spec.name,
-                lambda: opened.enter_async_context(self._rehearsal(principal, function, keyless, given)),
+                lambda _: opened.enter_async_context(self._rehearsal(principal, function, keyless, given)),
             )
 
     @asynccontextmanager
@@ -307,6 +322,7 @@ class Runner:
         arguments: CommandArguments,
         sha256: bytes,
         given: Mapping[str, Any],
+        _: bool,
     ) -> Result:
         now = self.clock.now()
         async with self.database.transaction() as db:
@@ -337,6 +353,7 @@ class Runner:
         arguments: CommandArguments,
         sha256: bytes,
         given: Mapping[str, Any],
+        again: bool,
     ) -> Result:
         work = Work(
             principal=principal,
@@ -344,6 +361,8 @@ class Runner:
             reads=Reads(self.database, principal, self.clock),
             arguments=arguments,
             sha256=sha256,
+            # Where others were faster, waiting for a set would only let them be faster again.
+            combiner=None if again else self.combiner,
         )
         try:
             return _plain_result(await function(work, **given))

@@ -53,18 +53,19 @@ async def reserve(
     reservation_id, token = uuid7(), secrets.token_urlsafe(24)
     try:
         return await work.call(
-            "inventory_reserve",
-            reservation_id,
-            token,
-            facts.channel["id"],
-            until,
+            "inventory_reserve_all",
+            [reservation_id],
+            [token],
+            [facts.channel["id"]],
+            [until],
+            [" ".join([f"reservation:{reservation_id}", *events.topics(keys)])],
+            [events.payload(keys, expiresAt=until.isoformat())],
+            [reservation_id] * len(keys),
             [taken.sku for taken in allotment.taken],
             [taken.location for taken in allotment.taken],
             [taken.owner for taken in allotment.taken],
             [taken.units for taken in allotment.taken],
             [taken.floor for taken in allotment.taken],
-            [f"reservation:{reservation_id}", *events.topics(keys)],
-            events.payload(keys, expiresAt=until.isoformat()),
         )
     except StockTaken as taken:
         raise taken.named(facts.sku_codes(), facts.location_codes()) from taken

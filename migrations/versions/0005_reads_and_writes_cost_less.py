@@ -1,5 +1,8 @@
 """Functions and indexes by which reads and writes cost less.
 
+The functions that write a set of calls take the place of orders_place, inventory_reserve, inventory_adjust and
+inventory_allocate, which stay for processes of the version before.
+
 Revision: 0005, after 0004
 """
 

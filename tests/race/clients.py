@@ -59,11 +59,18 @@ class Clients:
     """Any number of clients at one database; `race` runs them until the requests or the time are used up."""
 
     def __init__(
-        self, database: Database, book: Book, *, seed: int, skus: list[str] = SKUS, locations: list[str] = LOCATIONS
+        self,
+        database: Database,
+        book: Book,
+        *,
+        seed: int,
+        skus: list[str] = SKUS,
+        locations: list[str] = LOCATIONS,
+        together: bool = True,
     ) -> None:
         self.database = database
         self.clock = FixedClock(NOON)
-        self.runner = Runner(database, self.clock, watching=self)
+        self.runner = Runner(database, self.clock, watching=self, together=together)
         self.book = book
         self.skus = skus
         self.locations = locations
@@ -300,14 +307,16 @@ async def race_here(database_url: str, seed: int, seconds: float) -> None:
     """The clients of one process of several; prints what they count."""
     database, book = Database(database_url, read_pool=6, call_pool=4), Book()
     await database.open()
-    await Clients(database, book, seed=seed).race(clients=8, requests=10_000_000, seconds=seconds)
+    clients = Clients(database, book, seed=seed)
+    await clients.race(clients=16, requests=10_000_000, seconds=seconds)
     await database.close()
+    assert clients.runner.combiner is not None
     by_balance = {
         name: {"@".join(key): units for key, units in getattr(book, name).items()}
         for name in ("on_hand", "damaged", "quality_control")
     }
     sums = {"reserved": book.reserved(), "sold": book.sold(), "accepted": book.accepted, "refused": book.refused}
-    print(json.dumps({**by_balance, **sums, "faults": book.faults}))
+    print(json.dumps({**by_balance, **sums, "sets": clients.runner.combiner.sets, "faults": book.faults}))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import random
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -17,13 +18,17 @@ from tests.race.clients import Clients, open_shop
 
 SQL = Path(__file__).parents[2] / "app" / "inventory" / "sql"
 SEED = int(os.environ.get("ORDERWIRE_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
+LONG_SECONDS = float(os.environ.get("ORDERWIRE_TEST_SECONDS", "300"))
 
 
-async def test_thirty_two_clients_at_random_oversell_nothing_and_see_no_deadlock(database_url: str) -> None:
+@pytest.mark.parametrize("together", [True, False], ids=["group commit", "each alone"])
+async def test_thirty_two_clients_at_random_oversell_nothing_and_see_no_deadlock(
+    database_url: str, together: bool
+) -> None:
     database = Database(database_url)
     await database.open()
     shop, book = await open_shop(database)
-    clients = Clients(database, book, seed=SEED)
+    clients = Clients(database, book, seed=SEED, together=together)
 
     await clients.race()
     await clients.serve_everybody()
@@ -66,20 +71,14 @@ async def test_without_the_guard_the_same_race_oversells(database_url: str) -> N
 
 
 async def take_out_the_guard(database: Database) -> None:
-    """Both functions that promise stock, without the condition in their UPDATE, and the CHECK behind it."""
-    guards = {
-        "inventory_allocate": """
-          AND (k_units[i] <= k_held[i]
+    """The function that promises stock, without the condition in its UPDATE, and the CHECK behind it."""
+    guard = """
+          AND (balance.needed = 0
                OR on_hand - allocated - reserved - damaged - quality_control
-                  - greatest(safety_stock, k_floor[i]) >= k_units[i] - k_held[i])""",
-        "inventory_reserve": """
-          AND on_hand - allocated - reserved - damaged - quality_control
-              - greatest(safety_stock, balance.floor) >= balance.units""",
-    }
-    for name, guard in guards.items():
-        text = (SQL / f"{name}.sql").read_text()
-        assert text.count(guard) == 1, f"the guard of {name} reads differently now: mend this test"
-        await database.calls.execute(text.replace(guard, ""))
+                  - greatest(safety_stock, balance.floor) >= balance.needed)"""
+    text = (SQL / "inventory_take.sql").read_text()
+    assert text.count(guard) == 1, "the guard of inventory_take reads differently now: mend this test"
+    await database.calls.execute(text.replace(guard, ""))
     await database.calls.execute("ALTER TABLE stock_level DROP CONSTRAINT ck_stock_level_never_oversold")
 
 
@@ -97,31 +96,51 @@ async def deadlocks_in(database_url: str) -> int:
         await connection.close()
 
 
+async def test_the_sets_of_two_processes_see_no_deadlock(database_url: str) -> None:
+    await race_of_processes(database_url, processes=2, seconds=6)
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("processes", [1, 4])
-async def test_a_long_race(database_url: str, processes: int) -> None:
-    """Five minutes; with several processes, each with clients of its own."""
+async def test_a_long_race_of_four_processes(database_url: str) -> None:
+    await race_of_processes(database_url, processes=4, seconds=LONG_SECONDS)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("together", [True, False], ids=["group commit", "each alone"])
+async def test_a_long_race(database_url: str, together: bool) -> None:
     database = Database(database_url)
     await database.open()
     shop, book = await open_shop(database)
-    seconds = float(os.environ.get("ORDERWIRE_TEST_SECONDS", "300"))
+    clients = Clients(database, book, seed=SEED, together=together)
 
-    if processes == 1:
-        await Clients(database, book, seed=SEED).race(requests=10_000_000, seconds=seconds)
-        reserved, sold = book.reserved(), book.sold()
-    else:
-        accounts = await asyncio.gather(*(race_in_a_process(database_url, SEED + i, seconds) for i in range(processes)))
-        await Clients(database, book, seed=SEED).expire()
-        reserved, sold = Counter[str](), Counter[str]()
-        for account in accounts:
-            book.faults += account["faults"]
-            book.accepted.update(account["accepted"])
-            book.refused.update(account["refused"])
-            reserved.update(account["reserved"])
-            sold.update(account["sold"])
-            for name in ("on_hand", "damaged", "quality_control"):
-                getattr(book, name).update({tuple(key.split("@")): units for key, units in account[name].items()})
+    await clients.race(requests=10_000_000, seconds=LONG_SECONDS)
 
+    violations, unlike = await shop.violations(), await differences(shop, book)
+    await database.close()
+    deadlocks = await deadlocks_in(database_url)
+    print(f"\nlong race with seed {SEED}: {book.summary()}; deadlocks {deadlocks}")
+    assert (book.faults, violations, unlike, deadlocks) == ([], {}, {}, 0)
+
+
+async def race_of_processes(database_url: str, *, processes: int, seconds: float) -> None:
+    """Clients in processes of their own, as several API processes have them; together they keep one book of sums."""
+    database = Database(database_url)
+    await database.open()
+    shop, book = await open_shop(database)
+    sets, reserved, sold = 0, Counter[str](), Counter[str]()
+
+    accounts = await asyncio.gather(*(race_in_a_process(database_url, SEED + i, seconds) for i in range(processes)))
+    await Clients(database, book, seed=SEED).expire()
+
+    for account in accounts:
+        sets += account["sets"]
+        book.faults += account["faults"]
+        book.accepted.update(account["accepted"])
+        book.refused.update(account["refused"])
+        reserved.update(account["reserved"])
+        sold.update(account["sold"])
+        for name in ("on_hand", "damaged", "quality_control"):
+            getattr(book, name).update({tuple(key.split("@")): units for key, units in account[name].items()})
     totals = await shop.one(
         "SELECT (SELECT sum(allocated) FROM stock_level)"
         " + (SELECT coalesce(sum(units), 0) FROM backorder_level) AS sold,"
@@ -130,12 +149,14 @@ async def test_a_long_race(database_url: str, processes: int) -> None:
     )
     violations = await shop.violations()
     await database.close()
-    print(f"\nlong race with seed {SEED}: {book.summary()}; deadlocks {await deadlocks_in(database_url)}")
-    assert (book.faults, violations) == ([], {})
+    deadlocks = await deadlocks_in(database_url)
+    print(f"\n{processes} processes with seed {SEED}: {book.summary()}; {sets} sets; deadlocks {deadlocks}")
+    assert (book.faults, violations, deadlocks) == ([], {}, 0)
     assert tuple(totals) == (sold.total(), reserved.total(), book.on_hand.total(), book.damaged.total())
+    assert sets > 0
 
 
-async def race_in_a_process(database_url: str, seed: int, seconds: float) -> dict[str, object]:
+async def race_in_a_process(database_url: str, seed: int, seconds: float) -> dict[str, Any]:
     """What the clients of a process of its own count."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -150,5 +171,5 @@ async def race_in_a_process(database_url: str, seed: int, seconds: float) -> dic
     assert process.stdout is not None
     said, _ = await process.communicate()
     assert process.returncode == 0
-    account: dict[str, object] = json.loads(said)
+    account: dict[str, Any] = json.loads(said)
     return account

@@ -28,7 +28,7 @@ SEED = int(os.environ.get("ORDERWIRE_TEST_SEED", "0")) or random.SystemRandom().
 CUTS_LEAST = 100
 ROUNDS_LEAST = 6
 ATTEMPTS_MAX = 60
-ONE_CALL = {"orders_place", "inventory_reserve", "inventory_adjust"}
+ONE_CALL = {"orders_place_all", "inventory_reserve_all", "inventory_adjust_all"}
 # Answers that say: not now, send it again with the same key.
 AGAIN = {"UNAVAILABLE", "BUSY", "TIMEOUT"}
 

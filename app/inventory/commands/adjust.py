@@ -201,12 +201,16 @@ async def _write(
     adjustment_id = uuid7()
     try:
         return await work.call(
-            "inventory_adjust",
-            adjustment_id,
-            type_,
-            reason,
-            reference,
-            event,
+            "inventory_adjust_all",
+            [adjustment_id],
+            [type_],
+            [event],
+            [reason],
+            [reference],
+            [" ".join(events.topics(keys))],
+            [events.payload(keys, reason=reason)],
+            [{"adjustmentId": adjustment_id, "balances": keys}],
+            [adjustment_id] * len(keys),
             [sku for sku, _, _ in keys],
             [location for _, location, _ in keys],
             [owner for _, _, owner in keys],
@@ -214,9 +218,6 @@ async def _write(
             [change.damaged for change in changes],
             [change.quality_control for change in changes],
             [change.compare for change in changes],
-            events.topics(keys),
-            events.payload(keys, reason=reason),
-            {"adjustmentId": adjustment_id, "balances": keys},
         )
     except (StockCompareFailed, StockBelowCommitted) as refusal:
         raise _named(refusal, keys, named) from refusal

@@ -8,7 +8,7 @@ DECLARE
     wanted record;
 BEGIN
     FOR wanted IN
-        SELECT sku, sum(units)::int AS units, max(units_max) AS units_max
+        SELECT sku, sum(units)::int AS units, min(units_max) AS units_max
         FROM unnest(p_sku, p_units, p_limit) AS w (sku, units, units_max) GROUP BY sku ORDER BY sku
     LOOP
         INSERT INTO backorder_level (sku_id, units) VALUES (wanted.sku, 0) ON CONFLICT DO NOTHING;

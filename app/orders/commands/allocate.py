@@ -17,7 +17,7 @@ from app.orders.states import OPEN
 from app.sourcing import queries as sourcing
 from app.sourcing.rules import Destination
 
-_PIN = "SELECT inventory_allocate($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL)"
+_PIN = "SELECT inventory_allocate_all($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '{}', '{}')"
 
 
 @command(scope="orders:write")
@@ -82,10 +82,11 @@ async def _pin(work: Work, order_id: UUID, allocations: Sequence[Allocated]) -> 
     taken = [each.taken for each in allocations]
     await work.reads.value(
         _PIN,
-        work.now,
-        work.principal.id,
-        order_id,
+        [order_id],
+        [work.now],
+        [work.principal.id],
         [uuid7() for _ in taken],
+        [order_id] * len(taken),
         [each.line_id for each in allocations],
         [each.sku for each in taken],
         [each.location for each in taken],

@@ -78,47 +78,59 @@ def _buyer(principal: Principal, found: Mapping[str, Any] | None) -> Buyer | Non
 
 async def _write(work: Work, placement: Placement) -> Result:
     order = placement.order
-    stock: list[events.StockKey] = [(a.taken.sku, a.taken.location, a.taken.owner) for a in placement.allocations]
-    reservation_id = None
-    if placement.reservation is not None:
-        reservation_id = placement.reservation["id"]
-        stock += [(sku, location, owner) for sku, location, owner, _ in placement.reservation["lines"]]
+    order_id = placement.order_id
     taken = [a.taken for a in placement.allocations]
     backordered = [line for line in placement.lines if line.takes_stock and line.backordered]
+    stock: list[events.StockKey] = [(one.sku, one.location, one.owner) for one in taken]
+    reservations = []
+    if placement.reservation is not None:
+        reservations.append(placement.reservation["id"])
+        stock += [(sku, location, owner) for sku, location, owner, _ in placement.reservation["lines"]]
+    heard = events.topics(
+        order_id,
+        order["channel_id"],
+        order["customer_id"],
+        [*(sku for sku, _, _ in stock), *(line.sku["id"] for line in backordered)],
+    )
     return await work.call(
-        "orders_place",
-        order,
-        [_line_row(line) for line in placement.lines],
-        placement.taxes or None,
-        placement.discounts or None,
-        placement.addresses or None,
-        events.topics(
-            placement.order_id,
-            order["channel_id"],
-            order["customer_id"],
-            [*(sku for sku, _, _ in stock), *(line.sku["id"] for line in backordered)],
-        ),
-        events.payload(events.facts({**order, **_PLACED, "updated_at": work.now}), {}, stock),
+        "orders_place_all",
+        [order_id],
+        [order],
+        [" ".join(heard)],
+        [events.payload(events.facts({**order, **_PLACED, "updated_at": work.now}), {}, stock)],
+        [_line_row(order_id, line) for line in placement.lines],
+        _rows_of(order_id, placement.taxes),
+        _rows_of(order_id, placement.discounts),
+        _rows_of(order_id, placement.addresses),
         [uuid7() for _ in taken],
+        [order_id] * len(taken),
         [a.line_id for a in placement.allocations],
-        [t.sku for t in taken],
-        [t.location for t in taken],
-        [t.owner for t in taken],
-        [t.units for t in taken],
-        [t.floor for t in taken],
-        reservation_id,
+        [one.sku for one in taken],
+        [one.location for one in taken],
+        [one.owner for one in taken],
+        [one.units for one in taken],
+        [one.floor for one in taken],
+        reservations,
+        [order_id] * len(reservations),
+        [order["channel_id"]] * len(backordered),
         [line.sku["id"] for line in backordered],
         [line.backordered for line in backordered],
         [line.sku["backorderLimit"] for line in backordered],
     )
 
 
+def _rows_of(order_id: UUID, rows: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """Rows that say whose they are; None for none."""
+    return [{"order_id": order_id, **row} for row in rows] or None
+
+
 _PLACED: dict[str, Any] = {"number": None, "lifecycle": "PLACED", "return_status": "NONE", "is_on_hold": False}
 
 
-def _line_row(line: placing.Line) -> dict[str, Any]:
+def _line_row(order_id: UUID, line: placing.Line) -> dict[str, Any]:
     return {
         "id": line.id,
+        "order_id": order_id,
         "line_no": line.line_no,
         "kind": line.kind,
         "parent_id": line.parent.id if line.parent else None,

@@ -1,43 +1,54 @@
--- Changes balances by hand: ledger and event first, then the guarded updates, in sorted order.
+-- Changes balances by hand, for a set of calls in one transaction: ledger and events first, then the guarded updates.
 --
--- p_compare  per balance: NULL, or the units on hand that the caller believes are there
--- One row of the arrays for each balance; a balance that does not exist yet starts at nothing.
--- Refuses STOCK_COMPARE_FAILED, STOCK_BELOW_COMMITTED.
-CREATE OR REPLACE FUNCTION inventory_adjust(
-    p_principal text, p_key text, p_sha256 bytea, p_now timestamptz, p_key_expires timestamptz,
-    p_id uuid, p_type text, p_reason text, p_reference text, p_event text,
-    p_sku uuid[], p_location uuid[], p_owner text[],
-    p_d_on_hand int[], p_d_damaged int[], p_d_quality_control int[], p_compare int[],
-    p_topics text[], p_payload jsonb, p_result jsonb
+-- A set is the columns of its calls joined: of p_id to p_results one entry a call, of the others one for each balance
+-- of each call; a balance that does not exist yet starts at nothing.
+-- p_topics    the event's, with spaces between;  p_payloads, p_results  lists
+-- p_compare   per balance: NULL, or the units on hand that the caller believes are there
+-- Locks: balances by (sku, location, owner); of those that several calls change, in the order of the calls.
+-- Refuses STOCK_COMPARE_FAILED, STOCK_BELOW_COMMITTED, and what idempotency_claim_all refuses.
+CREATE OR REPLACE FUNCTION inventory_adjust_all(
+    p_principal text[], p_key text[], p_sha256 bytea[], p_now timestamptz[], p_key_expires timestamptz[],
+    p_id uuid[], p_type text[], p_event text[], p_reason text[], p_reference text[], p_topics text[], p_payloads jsonb,
+    p_results jsonb,
+    p_adjustment uuid[], p_sku uuid[], p_location uuid[], p_owner text[],
+    p_d_on_hand int[], p_d_damaged int[], p_d_quality_control int[], p_compare int[]
 ) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     stored jsonb;
     change record;
     level stock_level;
 BEGIN
-    stored := idempotency_claim(p_principal, p_key, p_sha256, p_now, p_key_expires, p_result);
+    stored := idempotency_claim_all(p_principal, p_key, p_sha256, p_now, p_key_expires, p_results);
     IF stored IS NOT NULL THEN
         RETURN stored;
     END IF;
 
     INSERT INTO stock_movement (sku_id, location_id, owner, type, d_on_hand, d_damaged, d_quality_control,
                                 reason, reference, cause_id, actor, occurred_at)
-    SELECT sku, location, owner, p_type, on_hand, damaged, quality_control, p_reason, p_reference, p_id, p_principal, p_now
-    FROM unnest(p_sku, p_location, p_owner, p_d_on_hand, p_d_damaged, p_d_quality_control)
-         AS c (sku, location, owner, on_hand, damaged, quality_control);
+    SELECT c.sku, c.location, c.owner, a.type, c.on_hand, c.damaged, c.quality_control,
+           a.reason, a.reference, a.id, a.principal, a.now_
+    FROM unnest(p_adjustment, p_sku, p_location, p_owner, p_d_on_hand, p_d_damaged, p_d_quality_control)
+         AS c (adjustment, sku, location, owner, on_hand, damaged, quality_control)
+    JOIN unnest(p_id, p_type, p_reason, p_reference, p_principal, p_now)
+         AS a (id, type, reason, reference, principal, now_) ON a.id = c.adjustment;
 
-    PERFORM event_log_append('stock_adjustment', p_id, 1, p_event, p_topics, p_payload, p_principal, p_now);
+    INSERT INTO event_log (aggregate, subject, version, type, topics, payload, actor, occurred_at)
+    SELECT 'stock_adjustment', id, 1, event, string_to_array(topics, ' '), payload, actor, now_
+    FROM ROWS FROM (
+        unnest(p_id), unnest(p_event), unnest(p_topics), jsonb_array_elements(p_payloads), unnest(p_principal), unnest(p_now)
+    ) WITH ORDINALITY AS e (id, event, topics, payload, actor, now_, n)
+    ORDER BY n;
 
     FOR change IN
         SELECT * FROM unnest(p_sku, p_location, p_owner, p_d_on_hand, p_d_damaged, p_d_quality_control, p_compare)
-             AS c (sku, location, owner, d_on_hand, d_damaged, d_quality_control, compare)
-        ORDER BY sku, location, owner
+             WITH ORDINALITY AS c (sku, location, owner, d_on_hand, d_damaged, d_quality_control, compare, n)
+        ORDER BY sku, location, owner, n
     LOOP
         LOOP
             UPDATE stock_level
             SET on_hand = on_hand + change.d_on_hand, damaged = damaged + change.d_damaged,
                 quality_control = quality_control + change.d_quality_control,
-                version = version + 1, updated_at = p_now
+                version = version + 1, updated_at = p_now[1]
             WHERE sku_id = change.sku AND location_id = change.location AND stock_level.owner = change.owner
               AND (change.compare IS NULL OR on_hand = change.compare)
               AND damaged + change.d_damaged >= 0 AND quality_control + change.d_quality_control >= 0
@@ -46,7 +57,7 @@ BEGIN
             EXIT WHEN FOUND;
 
             INSERT INTO stock_level (sku_id, location_id, owner, updated_at)
-            VALUES (change.sku, change.location, change.owner, p_now)
+            VALUES (change.sku, change.location, change.owner, p_now[1])
             ON CONFLICT DO NOTHING;
 
             SELECT * INTO level FROM stock_level
@@ -69,5 +80,5 @@ BEGIN
         END LOOP;
     END LOOP;
     PERFORM catalog_expect_stocked(ARRAY(SELECT sku FROM unnest(p_sku, p_d_on_hand) AS c (sku, units) WHERE units > 0));
-    RETURN p_result;
+    RETURN p_results;
 END $$;

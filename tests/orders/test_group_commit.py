@@ -1,0 +1,292 @@
+"""Calls that share a commit: each has its own outcome, whatever becomes of the others."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from sqlalchemy import text
+
+from app.inventory import commands as inventory
+from app.inventory.commands.adjust import Delta, Figure
+from app.inventory.refusals import InsufficientStock, StockBelowCommitted, StockCompareFailed
+from app.inventory.states import AdjustmentReason
+from app.kernel.combiner import Combiner
+from app.kernel.db import Database, StatementCount, statements
+from app.kernel.errors import IdempotencyKeyReused
+from app.kernel.work import CommandArguments, Runner
+from app.orders import commands as orders
+from app.orders.refusals import ExternalRefTaken
+from app.sourcing import commands as sourcing
+from app.sourcing.commands import Wanted
+from tests.builders import NOON, STAFF, Shop
+from tests.proxy import PostgresProxy
+
+COMMITS = "SELECT count(DISTINCT xmin::text) AS n FROM orders"
+
+
+@pytest.fixture
+async def combiner(shop: Shop) -> Combiner:
+    """That of the shop, which has plenty of MUG and of CUP."""
+    for sku in ("MUG", "CUP"):
+        await shop.sku(sku)
+        await shop.stock(sku, 100)
+    assert shop.runner.combiner is not None
+    return shop.runner.combiner
+
+
+@asynccontextmanager
+async def nobody_writes(shop: Shop, function: str, *, waiting: int) -> AsyncIterator[None]:
+    """Keeps calls of the function back until so many wait behind the first."""
+    assert shop.runner.combiner is not None
+    async with shop.database.transaction() as db:
+        await db.execute(text("SELECT FROM stock_level FOR UPDATE"))
+        yield
+        queue = shop.runner.combiner._waiting
+        async with asyncio.timeout(5):
+            while len(queue.get(function, ())) < waiting:
+                await asyncio.sleep(0.005)
+
+
+async def place_together(shop: Shop, *placed: Awaitable[Any]) -> list[Any]:
+    """What becomes of requests of which all but the first go in one set."""
+    async with nobody_writes(shop, "orders_place_all", waiting=len(placed)):
+        first = asyncio.create_task(shop.place({"MUG": 1}))
+        await asyncio.sleep(0.05)
+        tasks = [asyncio.ensure_future(each) for each in placed]
+    await first
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_orders_that_wait_are_placed_in_one_commit(shop: Shop, combiner: Combiner) -> None:
+    placed = await place_together(shop, *(shop.place({"MUG": 1, "CUP": 2}) for _ in range(8)))
+
+    assert len(set(placed)) == 8
+    assert (combiner.sets, combiner.calls, combiner.separated) == (1, 8, 0)
+    assert (await shop.one(COMMITS)).n == 2
+    numbers = await shop.rows("SELECT number FROM orders")
+    told = await shop.rows("SELECT payload #>> '{facts,number}' AS number FROM event_log WHERE type = 'OrderPlaced'")
+    assert len(set(numbers)) == 9
+    assert set(told) == set(numbers)
+    assert (await shop.level("CUP")).allocated == 16
+
+
+async def test_one_request_alone_waits_for_nobody(shop: Shop, combiner: Combiner) -> None:
+    for _ in range(3):
+        await shop.place({"MUG": 1})
+
+    assert combiner.sets == 0
+    assert (await shop.one(COMMITS)).n == 3
+
+
+async def test_without_group_commit_each_order_has_its_own(shop: Shop, combiner: Combiner) -> None:
+    runner = Runner(shop.database, shop.clock, together=False)
+    arguments = [CommandArguments(f"k{n}") for n in range(12)]
+
+    await asyncio.gather(*(runner.run(STAFF, orders.place, each, order=shop.order({"MUG": 1})) for each in arguments))
+
+    assert (await shop.one(COMMITS)).n == 12
+    assert combiner.sets == 0
+
+
+async def test_a_shortage_in_a_set_is_told_to_whom_it_concerns(shop: Shop, combiner: Combiner) -> None:
+    await shop.sku("JUG")
+    await shop.stock("JUG", 3)
+
+    answers = await place_together(shop, *(shop.place({"MUG": 1, "JUG": 1}) for _ in range(5)), shop.place({"CUP": 1}))
+
+    short = [answer for answer in answers if isinstance(answer, InsufficientStock)]
+    assert len(short) == 2
+    assert not isinstance(answers[-1], Exception)
+    assert combiner.separated >= 6
+    assert (await shop.level("JUG")).allocated == 3
+
+
+async def test_a_reference_that_comes_twice_in_a_set_is_refused_once(shop: Shop, combiner: Combiner) -> None:
+    answers = await place_together(
+        shop,
+        *(shop.place({"MUG": 1}, external_ref="A-1") for _ in range(2)),
+        shop.place({"MUG": 1}, external_ref="A-2"),
+    )
+
+    (refused,) = [answer for answer in answers if isinstance(answer, Exception)]
+    assert isinstance(refused, ExternalRefTaken)
+    assert refused.number is not None
+    assert (await shop.one("SELECT count(*) AS n FROM orders WHERE external_ref IS NOT NULL")).n == 2
+
+
+async def test_a_key_that_comes_twice_in_a_set_takes_effect_once(shop: Shop, combiner: Combiner) -> None:
+    await shop.run(orders.place, key="before", order=shop.order({"CUP": 1}))
+
+    async def placing(key: str, units: int = 1) -> Any:
+        return await shop.run(orders.place, key=key, order=shop.order({"CUP": units}))
+
+    first, again, other, reused = await place_together(
+        shop, placing("k"), placing("k"), placing("other"), placing("before", 2)
+    )
+
+    assert first == again != other
+    assert isinstance(reused, IdempotencyKeyReused)
+    assert (await shop.level("CUP")).allocated == 3
+
+
+async def test_a_cancelled_request_leaves_the_others_of_its_set_alone(shop: Shop, combiner: Combiner) -> None:
+    async with nobody_writes(shop, "orders_place_all", waiting=3):
+        first = asyncio.create_task(shop.place({"MUG": 1}))
+        await asyncio.sleep(0.05)
+        before, during, stays = (asyncio.create_task(shop.place({"MUG": 1})) for _ in range(3))
+    before.cancel()
+    await first
+    during.cancel()
+
+    await stays
+
+    answers = await asyncio.gather(before, during, return_exceptions=True)
+    assert all(isinstance(answer, asyncio.CancelledError) for answer in answers)
+    assert (await shop.one("SELECT count(*) AS n FROM orders")).n == 3  # it was under way: done, and not told
+
+
+async def test_the_first_that_is_cancelled_lets_the_others_go_on(shop: Shop, combiner: Combiner) -> None:
+    async with nobody_writes(shop, "orders_place_all", waiting=2):
+        first = asyncio.create_task(shop.place({"MUG": 1}))
+        await asyncio.sleep(0.05)
+        others = [asyncio.create_task(shop.place({"MUG": 1})) for _ in range(2)]
+    first.cancel()
+
+    assert len(set(await asyncio.gather(*others))) == 2
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_each_request_counts_the_statements_made_for_it(shop: Shop, combiner: Combiner) -> None:
+    async def counted() -> int:
+        count = StatementCount()
+        statements.set(count)
+        await shop.place({"MUG": 1})
+        return count.value
+
+    alone = await counted()
+
+    assert await place_together(shop, *(asyncio.create_task(counted()) for _ in range(4))) == [alone] * 4
+
+
+async def test_a_dry_run_joins_no_set(shop: Shop, combiner: Combiner) -> None:
+    async def dry() -> str:
+        given = {"order": shop.order({"MUG": 1})}
+        async with shop.runner.rehearse(STAFF, orders.place, CommandArguments("dry"), **given) as (result, _):
+            return str(result["number"])
+
+    numbers = await asyncio.gather(*(dry() for _ in range(4)))
+
+    assert len(set(numbers)) == 4
+    assert (await shop.one("SELECT count(*) AS n FROM orders")).n == 0
+
+
+async def test_reservations_that_wait_share_a_commit_and_each_has_its_token(shop: Shop, combiner: Combiner) -> None:
+    async with nobody_writes(shop, "inventory_reserve_all", waiting=6):
+        tasks = [asyncio.create_task(shop.reserve({"MUG": 2, "CUP": 1})) for _ in range(7)]
+
+    tokens = await asyncio.gather(*tasks)
+
+    assert len(set(tokens)) == 7
+    assert combiner.calls == 6
+    assert ((await shop.level("MUG")).reserved, (await shop.level("CUP")).reserved) == (14, 7)
+    assert (await shop.one("SELECT count(*) AS n FROM event_log WHERE type = 'StockReserved'")).n == 7
+
+
+async def test_reservations_used_up_in_a_set_give_back_what_their_orders_do_not_take(
+    shop: Shop, combiner: Combiner
+) -> None:
+    await shop.sku("JUG")
+    await shop.stock("JUG", 6)
+    tokens = [await shop.reserve({"JUG": 2}) for _ in range(3)]
+
+    answers = await place_together(shop, *(shop.place({"JUG": 1}, reservation_token=token) for token in tokens))
+
+    assert not [answer for answer in answers if isinstance(answer, Exception)]
+    level = await shop.level("JUG")
+    assert (level.allocated, level.reserved) == (3, 0)
+    assert combiner.calls == 3
+
+
+async def test_adjustments_of_a_set_act_in_their_order_and_are_refused_one_by_one(
+    shop: Shop, combiner: Combiner
+) -> None:
+    async def adjust(units: int) -> Any:
+        changes = [Delta(sku="MUG", location="LEEDS", units=units)]
+        return await shop.run(inventory.adjust, changes=changes, reason=AdjustmentReason.CORRECTION)
+
+    async def count(compare: int, units: int) -> Any:
+        changes = [Figure(sku="CUP", location="LEEDS", units=units, compare_units=compare)]
+        return await shop.run(inventory.set_, changes=changes, reason=AdjustmentReason.COUNTED)
+
+    async with nobody_writes(shop, "inventory_adjust_all", waiting=3):
+        first = asyncio.create_task(adjust(1))
+        await asyncio.sleep(0.05)
+        tasks = [asyncio.create_task(each) for each in (adjust(-1), count(100, 80), count(80, 70))]
+    await asyncio.gather(first, *tasks)
+    assert combiner.calls == 3
+    assert ((await shop.level("MUG")).on_hand, (await shop.level("CUP")).on_hand) == (100, 70)
+
+    async with nobody_writes(shop, "inventory_adjust_all", waiting=3):
+        first = asyncio.create_task(adjust(1))
+        await asyncio.sleep(0.05)
+        tasks = [asyncio.create_task(each) for each in (adjust(-1_000), count(100, 80), adjust(5))]
+    await first
+    below, unlike, done = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(below, StockBelowCommitted)
+    assert isinstance(unlike, StockCompareFailed)
+    assert "adjustmentId" in done
+    assert (await shop.level("MUG")).on_hand == 106
+
+
+async def test_backorders_of_a_set_stay_within_the_limit(shop: Shop, combiner: Combiner) -> None:
+    await shop.sku("JUG", backorder_limit=3)
+
+    answers = await place_together(shop, *(shop.place({"JUG": 1}) for _ in range(5)))
+
+    assert len([answer for answer in answers if isinstance(answer, InsufficientStock)]) == 2
+    assert (await shop.one("SELECT units FROM backorder_level")).units == 3
+
+
+async def test_a_set_whose_commit_is_unknown_takes_effect_once(shop: Shop, database_url: str) -> None:
+    """Connections end before, during and after the commit of sets; every request is answered, and done once."""
+    for sku in ("MUG", "CUP"):
+        await shop.sku(sku)
+        await shop.stock(sku, 1_000)
+    parts = urlsplit(database_url)
+    address = "{host[0]}/.s.PGSQL.{port[0]}".format(**parse_qs(parts.query))
+    functions = {"orders_place_all", "inventory_reserve_all"}
+    async with PostgresProxy(lambda: asyncio.open_unix_connection(address), functions, seed=7) as proxy:
+        place = f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{proxy.port}"
+        database = Database(parts._replace(netloc=place, query="").geturl(), call_pool=3)
+        await database.open()
+        runner = Runner(database, shop.clock)
+        assert runner.combiner is not None
+
+        async def client(name: int) -> list[Any]:
+            arguments = CommandArguments(f"key {name}")
+            if name % 4:
+                return [await runner.run(STAFF, orders.place, arguments, order=shop.order({"MUG": 1, "CUP": 1}))]
+            lines = [Wanted(sku="MUG", quantity=1)]
+            return [await runner.run(STAFF, sourcing.reserve, arguments, channel="WEB", lines=lines, seconds=600)]
+
+        answers = []
+        for turn in range(12):
+            proxy.share = 0.35
+            names = range(turn * 12, turn * 12 + 12)
+            answers += await asyncio.gather(*(client(name) for name in names))
+            proxy.share = 0.0
+            assert await asyncio.gather(*(client(name) for name in names)) == answers[-12:]
+        await database.close()
+
+    assert runner.combiner.calls > 50
+    assert runner.combiner.separated > 5
+    assert sum(proxy.cuts.values()) >= 6
+    assert (await shop.one("SELECT count(*) AS n FROM orders")).n == 108
+    assert (await shop.one("SELECT count(*) AS n FROM reservation")).n == 36
+    level = await shop.level("MUG")
+    assert (level.allocated, level.reserved) == (108, 36)
+    assert shop.clock.now() == NOON
