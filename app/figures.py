@@ -13,6 +13,7 @@ from app.kernel.combiner import Combiner
 from app.kernel.telemetry import Telemetry
 from app.live.hub import Hub
 from app.live.relay import RelayStats
+from app.sourcing.recent import RecentAvailability
 
 
 def of_hub(telemetry: Telemetry, hub: Hub, streams: Sized) -> None:
@@ -21,7 +22,9 @@ def of_hub(telemetry: Telemetry, hub: Hub, streams: Sized) -> None:
     gauge, total = telemetry.gauge, telemetry.total
     total("faults", "Errors of ours that clients were told of with a reference, which the log has.", lambda: Met.faults)
     gauge("streams_open", "WebSockets and event streams open.", lambda: len(streams))
-    gauge("hub_mailboxes", "Subscriptions being served, and this process's own look-out.", lambda: hub.mailboxes)
+    gauge(
+        "hub_mailboxes", "Subscriptions being served, and what this process itself listens for.", lambda: hub.mailboxes
+    )
     gauge("hub_healthy", "1 while events reach this process, by push or by polling.", lambda: hub.healthy)
     gauge("hub_pushing", "1 while Redis brings events, 0 while PostgreSQL is polled.", lambda: source.pushing)
     gauge(
@@ -66,6 +69,20 @@ def of_combiner(telemetry: Telemetry, combiner: Combiner | None) -> None:
     total("calls_together_sets", "Commits that several calls of a command shared.", lambda: combiner.sets)
     total("calls_together", "Calls that shared a commit with others.", lambda: combiner.calls)
     total("calls_separated", "Calls made alone because the set they were in failed.", lambda: combiner.separated)
+
+
+def of_availability(telemetry: Telemetry, recent: RecentAvailability) -> None:
+    """What this process remembers of availability, in SKUs."""
+    stats = recent.stats
+    gauge, total = telemetry.gauge, telemetry.total
+    gauge("availability_kept", "SKUs whose availability is remembered.", lambda: len(recent))
+    gauge("availability_kept_bytes", "Roughly the memory that they take.", lambda: recent.bytes)
+    gauge("availability_followed", "1 while what is remembered may be told.", lambda: recent.is_followed)
+    total("availability_hits", "SKUs whose availability was told from memory.", lambda: stats.hits)
+    total("availability_misses", "SKUs whose availability had to be read first.", lambda: stats.misses)
+    total("availability_dropped", "SKUs forgotten because of an event.", lambda: stats.dropped)
+    total("availability_renewed", "SKUs read again because they were asked for before.", lambda: stats.renewed)
+    total("availability_reads", "Statements that read availability for memory.", lambda: stats.reads)
 
 
 def of_relay(telemetry: Telemetry, stats: RelayStats) -> None:

@@ -32,6 +32,8 @@ from app.live.hub import Hub
 from app.live.nudge import Nudger
 from app.network.origins import Origins
 from app.orders.recent import RecentOrders
+from app.sourcing.api.kept import KeptAvailability
+from app.sourcing.recent import RecentAvailability
 
 
 class Services:
@@ -72,17 +74,22 @@ class Services:
         )
         self.customer_exists: CustomerExists = customers.customer_exists
         self.recent_orders = RecentOrders()
+        self.recent_availability = RecentAvailability(
+            self.database, self.hub, self.clock, enabled=settings.availability_cache
+        )
         self.origins = Origins(self.database)
         self.health = Health(self.database, self.telemetry, self.hub)
         self.not_covered: Counter[Reason] = Counter()
         figures.of_hub(self.telemetry, self.hub, self.streams)
         figures.of_engine(self.telemetry, self.not_covered)
         figures.of_combiner(self.telemetry, self.runner.combiner)
+        figures.of_availability(self.telemetry, self.recent_availability)
         self._watching: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         await self.database.open()
         await self.nudger.open()
+        await self.recent_availability.open()
         await self.hub.connect()
         self._watching = asyncio.create_task(auth.watch(self.hub, self.authenticator, self.streams))
 
@@ -90,6 +97,7 @@ class Services:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
+        await self.recent_availability.close()
         await self.hub.disconnect()
         await self.nudger.close()
         await self.database.close()
@@ -117,4 +125,5 @@ class Services:
             new_context=self.context,
             clock=self.clock,
             streams=self.streams,
+            keeper=KeptAvailability(graph, self.recent_availability, self.cursors),
         )

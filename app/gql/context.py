@@ -50,6 +50,7 @@ class Context:
     request_id  the reference under which a fault of this operation is logged
     look_again  the principal as of now, past every cache; None when its credential is no longer good
     together    for an event of several: what they refer to
+    stand_in    given what a root asks, what its resolver is to return: for answers that are made from memory
     """
 
     principal: Principal
@@ -59,6 +60,7 @@ class Context:
     request_id: str
     look_again: Callable[[], Awaitable[Principal | None]] | None = None
     together: Together | None = None
+    stand_in: Callable[[Any], Any] | None = None
     _loaders: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict, repr=False)
     _rehearsal: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
 

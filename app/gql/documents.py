@@ -183,6 +183,10 @@ class Document:
     trusted: bool = False
     operations: dict[str | None, Operation] = field(default_factory=dict)
 
+    @property
+    def fragments(self) -> dict[str, FragmentDefinitionNode]:
+        return _fragments(self.ast)
+
     def operation(self, name: str | None) -> Operation:
         """The operation to run.  Raises Refused when the name does not tell which."""
         if name is None and len(self.operations) == 1:

@@ -10,6 +10,7 @@ from uuid import UUID
 from app.gql.caller import Caller
 from app.gql.context import Context
 from app.gql.execution import Graph
+from app.gql.kept import Keeper
 from app.gql.streams import Streams
 from app.kernel.clock import Clock
 from app.kernel.errors import Unauthenticated
@@ -37,6 +38,7 @@ class House:
 
     new_context  a fresh context for one operation or one event
     streams      every stream the transports have open, for revocation and drain
+    keeper       answers what is asked by GET and id from memory
     """
 
     graph: Graph
@@ -45,6 +47,7 @@ class House:
     new_context: Callable[[Caller], Context]
     clock: Clock
     streams: Streams
+    keeper: Keeper | None = None
 
 
 def credential_in(headers: Headers) -> str | None:

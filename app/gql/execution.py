@@ -104,7 +104,7 @@ class Graph:
         self.rights = Rights(self.schema)
         self.documents = Documents(self.schema, self.rights, tokens_max=tokens_max, introspection=introspection)
         self._shared: Shared[Answer | None] = Shared()
-        self._timeout = timeout
+        self.timeout = timeout
         self._answer_bytes_max = answer_bytes_max
 
     def operation(self, request: GraphQLRequest) -> Operation:
@@ -131,10 +131,10 @@ class Graph:
     async def run(self, operation: Operation, variables: dict[str, Any], context: Context, cost: int) -> Answer:
         """Execute a query or mutation, and undo it afterwards when it was a dry run."""
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self.timeout):
                 result = await self._run(operation, variables, context)
         except TimeoutError:
-            message = f"This took longer than {self._timeout:g} seconds and was given up."
+            message = f"This took longer than {self.timeout:g} seconds and was given up."
             if operation.type is OperationType.MUTATION:
                 message += " Whether it took effect is unknown: send it again with the same idempotency key."
             return Answer.of_errors([{"message": message, "extensions": {"code": "TIMEOUT"}}], 504)
@@ -144,6 +144,13 @@ class Graph:
             return Answer.of_errors(self._presented(result, context), 400)
         extensions = {"cost": {"requested": cost, "limit": cost_limit(context.principal)}}
         return self._answer(result, context, operation.type, extensions)
+
+    async def resolved(
+        self, operation: Operation, variables: dict[str, Any], context: Context
+    ) -> dict[str, Any] | None:
+        """The data of a query as its resolvers give it, whatever shorter way there is; None where it has errors."""
+        result = await self._run(operation, variables, context)
+        return None if isinstance(result, list) or result.errors else result.data
 
     async def stream(
         self,
@@ -267,7 +274,7 @@ class Graph:
         result = self._told(operation, executor, event, context)
         if not isinstance(result, ExecutionResult):
             try:
-                async with asyncio.timeout(self._timeout):
+                async with asyncio.timeout(self.timeout):
                     result = await result
             except TimeoutError:  # it hangs, which is as good as away
                 log.warning("an event took too long to show; trying again", reference=context.request_id)

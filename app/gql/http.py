@@ -16,10 +16,12 @@ from graphql import GraphQLError, OperationType
 
 from app.gql import faults, sse
 from app.gql.caller import Caller
+from app.gql.context import Context
 from app.gql.documents import Operation
 from app.gql.door import Headers, House, credential_in, is_same_origin
 from app.gql.execution import Answer
 from app.gql.faults import Mistake
+from app.gql.kept import VARY, Keeper, KeptAnswer, cache_control, is_known
 from app.gql.negotiation import Media, accepted, require_json
 from app.gql.payload import GraphQLRequest, decode, request_of
 from app.gql.scalars import parse_cursor
@@ -27,6 +29,7 @@ from app.kernel import access_log
 from app.kernel.errors import Unauthenticated
 from app.kernel.ids import uuid7
 from app.kernel.limits import BODY_BYTES_MAX
+from app.kernel.principal import Principal
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -34,7 +37,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 METHODS = "GET, POST, OPTIONS"
 # What pages may send: every header that is read here, by the log and the spans too.
-_CORS_HEADERS = b"content-type, authorization, x-orderwire-key, last-event-id, x-request-id, traceparent, tracestate"
+_CORS_HEADERS = (
+    b"content-type, authorization, x-orderwire-key, last-event-id, if-none-match, x-request-id, traceparent, tracestate"
+)
 BODY_SECONDS = 30.0
 _DISCARD_BYTES_MAX = 4 * BODY_BYTES_MAX
 _DISCARD_SECONDS = 2.0
@@ -57,7 +62,7 @@ class GraphQLHttp:
             if origin and (is_same_origin(headers, origin) or await self._house.allow_origin(origin, None)):
                 cors += [
                     (b"access-control-allow-origin", origin.encode("latin-1")),
-                    (b"access-control-expose-headers", b"x-request-id"),
+                    (b"access-control-expose-headers", b"x-request-id, etag"),
                 ]
             if scope["method"] == "OPTIONS":
                 await _empty(send, _preflight(cors))
@@ -102,10 +107,28 @@ class GraphQLHttp:
             await self._stream(operation, request, caller, cost, headers, receive, send, cors)
             return
         context = self._house.new_context(caller)
+        keeper = self._house.keeper
+        if scope["method"] == "GET" and request.document_id and keeper is not None and keeper.keeps(operation):
+            kept = await self._kept(keeper, operation, request, context, cost)
+            if kept is not None:
+                cors = [*cors, (b"x-request-id", context.request_id.encode("latin-1", "replace"))]
+                await _send_kept(send, kept, headers, context.principal, media, cors)
+                return
         answer = await self._house.graph.run(operation, request.variables, context, cost)
         status = _status(answer, media)
         cors = [*cors, (b"x-request-id", context.request_id.encode("latin-1", "replace"))]
         await _send_json(send, status, answer.encoded, media, cors)
+
+    async def _kept(
+        self, keeper: Keeper, operation: Operation, request: GraphQLRequest, context: Context, cost: int
+    ) -> KeptAnswer | None:
+        """The answer from memory; None where the operation is to be run."""
+        try:
+            async with asyncio.timeout(self._house.graph.timeout):
+                return await keeper.answer(operation, request.variables, context, cost)
+        except TimeoutError:
+            message = f"This took longer than {self._house.graph.timeout:g} seconds and was given up."
+            raise Mistake(504, message, "TIMEOUT") from None
 
     async def _stream(
         self,
@@ -286,6 +309,33 @@ async def _send_json(
         }
     )
     await send({"type": "http.response.body", "body": body})
+
+
+async def _send_kept(
+    send: Send,
+    answer: KeptAnswer,
+    asked: Headers,
+    principal: Principal,
+    media: Media,
+    headers: Iterable[tuple[bytes, bytes]],
+) -> None:
+    """The answer with what caches are to know of it, or that the client has it already."""
+    told = [
+        (b"etag", answer.tag.encode()),
+        (b"cache-control", cache_control(answer, principal).encode()),
+        *((name, VARY if name == b"vary" else value) for name, value in headers),
+    ]
+    if is_known(asked.get(b"if-none-match", b"").decode("latin-1"), answer.tag):
+        await send({"type": "http.response.start", "status": 304, "headers": told})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    told += [
+        (b"content-type", f"{media}; charset=utf-8".encode()),
+        (b"content-length", str(len(answer.body)).encode()),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": told})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 async def _empty(send: Send, headers: list[tuple[bytes, bytes]]) -> None:

@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     socket_init_seconds: float = Field(default=10.0, gt=0, description="longest wait for connection_init")
     socket_ping_seconds: float = Field(default=20.0, gt=0, description="pause between pings, and wait for each answer")
     engine: bool = Field(default=True, description="run operations compiled; without it graphql-core runs them")
+    availability_cache: bool = Field(
+        default=True, description="answer availability asked by GET and id from memory, which events keep fresh"
+    )
     introspection: bool = Field(default=True, description="answer questions about the schema")
     explorer: bool = Field(default=True, description="serve GraphiQL at /graphiql")
 

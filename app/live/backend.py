@@ -69,6 +69,8 @@ class LogBackend(BroadcastBackend):
     def __init__(self, log: EventLog, redis_url: str) -> None:
         self.stats = BackendStats()
         self.log = log
+        # False from when events are known to be missing until they have been read.
+        self.in_step = False
         self._heard_at = -inf  # loop time of the last message
         self._asked_at = -inf  # loop time of the last answer of PostgreSQL
         self._redis_url = redis_url
@@ -160,7 +162,9 @@ class LogBackend(BroadcastBackend):
                     await self._stand(await self.log.head())
                 while True:
                     if await self._read_inbox() or not self.stats.pushing:
+                        self.in_step = False
                         await self._catch_up()
+                        self.in_step = True
                     away = False
                     give_way()
                     await self._wait()
@@ -201,6 +205,7 @@ class LogBackend(BroadcastBackend):
             if message.pos - self._last != len(events) if message.pos > self._last else bool(events):
                 self.stats.gaps += 1
                 return True
+            self.in_step = True
             if events:
                 await self._pass_on(events)
         return False

@@ -1,12 +1,12 @@
 """What can be promised of single SKUs: now, later, and where. Pure, over the facts that placing decides from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from app.kernel.texts import spelled
-from app.sourcing import promise
+from app.sourcing import promise, rules
 from app.sourcing.promise import AtpStep, Facts
 from app.sourcing.rules import Destination
 from app.sourcing.states import AvailabilityStatus
@@ -40,6 +40,33 @@ class Availability:
     next_available_at: datetime | None = None
     backorderable: int = 0
     preorder_release_at: datetime | None = None
+
+
+def told(
+    known: Availability,
+    locations: Mapping[str, Mapping[str, Any]],
+    destination: Destination | None,
+    at: datetime | None,
+    now: datetime,
+) -> Availability:
+    """What was found without a destination and for now, as somebody is told who names both.
+
+    locations  the channel's, by code
+    now        where the first step begins
+    """
+    if not known.atp:
+        return known
+    steps = [AtpStep(now, known.atp[0].units), *known.atp[1:]]
+    by_location = known.by_location
+    if destination is not None and len(by_location) > 1:
+        by_location = sorted(by_location, key=lambda found: _nearness(locations[found.location_code], destination))
+    available = known.available if at is None else promise.units_at(known.atp, at)
+    return replace(known, available=available, atp=steps, by_location=by_location)
+
+
+def _nearness(location: Mapping[str, Any], destination: Destination) -> tuple[float, int, str]:
+    km = rules.distance_km(location["country"], location["lat"], location["lon"], destination)
+    return km, location["priority"], location["code"]
 
 
 class Promises:

@@ -178,9 +178,18 @@ def seen_by(
     raw  the answer of `sourcing_facts`, None where there is no such channel
     Raises NotFound, also for a channel that the caller is not bound to, and for a shop's visitor where it is closed.
     """
-    if raw is None or not _may_use(principal, raw["channel"]):
+    if raw is None:
         raise NotFound("channel", channel or "", path=list(path))
+    require_usable(principal, raw["channel"], channel, path)
     return Facts.read(raw)
+
+
+def require_usable(
+    principal: Principal, facts: Mapping[str, Any], channel: str | None, path: Sequence[str] = ("input", "channel")
+) -> None:
+    """Make sure that the caller may ask in the channel of these facts.  Raises NotFound as `seen_by` does."""
+    if not _may_use(principal, facts):
+        raise NotFound("channel", channel or "", path=list(path))
 
 
 def _may_use(principal: Principal, channel: Mapping[str, Any]) -> bool:
@@ -207,6 +216,16 @@ def is_preorder(sku: Mapping[str, Any], now: datetime) -> bool:
     """Before its release date a SKU is sold from its backorder limit alone, whatever lies in stock."""
     release = sku["preorderReleaseAt"]
     return release is not None and datetime.fromisoformat(release) > now
+
+
+def next_change(facts: Facts, skus: Sequence[Mapping[str, Any]], now: datetime) -> datetime | None:
+    """When what is promised of these SKUs changes though nothing happens: a preorder is released, or supply is due.
+
+    Until then it differs in nothing but its first step, which begins now.
+    """
+    instants = [due_at for sku in skus for _, due_at, _ in facts.supply.get(sku["id"], ())]
+    instants += [datetime.fromisoformat(sku["preorderReleaseAt"]) for sku in skus if sku["preorderReleaseAt"]]
+    return min((instant for instant in instants if instant > now), default=None)
 
 
 def next_release(facts: Facts, now: datetime) -> datetime | None:

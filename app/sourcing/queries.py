@@ -1,6 +1,7 @@
 """What can be promised: the facts of a channel, read in one statement."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 from uuid import UUID
 
 from app.kernel.db import Reads
@@ -25,8 +26,19 @@ async def facts(
     if channel is None and bound_to is None:
         raise ValidationRefused("Name the channel: your key is not bound to one.", path=list(path))
     code = spelled(channel) if channel is not None else None
-    raw = await reads.value(FACTS, code, list({spelled(each) for each in codes}), bound_to)
+    raw = await raw_facts(reads, code, bound_to, {spelled(each) for each in codes})
     return promise.seen_by(reads.principal, raw, channel, path)
+
+
+async def raw_facts(
+    reads: Reads, channel: str | None, channel_id: UUID | None, codes: Collection[str]
+) -> dict[str, Any] | None:
+    """What a channel can promise of these SKUs, whoever may see it; None where there is no such channel.
+
+    channel     its code, as it is spelled; None where its id says which
+    """
+    raw: dict[str, Any] | None = await reads.value(FACTS, channel, list(codes), channel_id)
+    return raw
 
 
 async def facts_for_claims(reads: Reads, *, channel_id: UUID, codes: Sequence[str]) -> Facts:
