@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -252,3 +253,79 @@ async def test_codes_stay_as_they_were_asked_for(shop: Shop, window: Window) -> 
     skus = ("\u00c9", "E\u0301", "mug", "M\u0000G", "0001-01-01T00:00:00Z")
     for _ in range(2):
         assert await window.told(*skus, channel="WEB") == await window.fresh(*skus, channel="WEB")
+
+
+class HeldReads:
+    """Reads whose answers are kept back until they are let go."""
+
+    def __init__(self, reads: Any) -> None:
+        self.reads = reads
+        self.reading = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def value(self, sql: str, *arguments: object) -> Any:
+        found = await self.reads.value(sql, *arguments)
+        self.reading.set()
+        await self.go.wait()
+        return found
+
+
+async def test_a_read_that_an_event_overtakes_is_told_as_of_before_and_not_remembered(
+    shop: Shop, window: Window
+) -> None:
+    await window.stage.settled()
+    await window.told("CUP", channel="WEB")
+    before = window.stage.hub.head().pos
+    reads = window.recent._reads
+    window.recent._reads = held = HeldReads(reads)  # type: ignore[assignment]
+    overtaken = asyncio.create_task(window.ask("MUG", "CUP", channel="WEB"))
+    await held.reading.wait()
+    await shop.stock("JAR", 1)
+    await window.stage.settled()
+    joined = asyncio.create_task(window.ask("MUG", channel="WEB"))
+    await shop.stock("MUG", 1)
+    await shop.stock("JAR", 1)
+    await window.stage.settled()
+    window.recent._reads = reads
+    held.go.set()
+
+    first, second = await overtaken, await joined
+
+    assert first is not None
+    assert second is not None
+    assert b'"available":5' in first.body
+    # True up to the event of another SKU, which came first, and not to its own.
+    assert window.position(first).pos == before + 1
+    # Whoever asked after an event had been heard got a read of their own.
+    assert b'"available":6' in second.body
+    assert window.position(second).pos == window.stage.hub.head().pos
+    assert (await window.told("MUG", channel="WEB"))[0]["available"] == 6
+    assert window.statements == 0
+
+
+async def test_who_asks_for_what_is_being_read_shares_the_read(window: Window) -> None:
+    await window.stage.settled()
+    window.recent._reads = held = HeldReads(window.recent._reads)  # type: ignore[assignment]
+    first = asyncio.create_task(window.told("MUG", "CUP", channel="WEB"))
+    await held.reading.wait()
+    second = asyncio.create_task(window.told("CUP", "MUG", channel="WEB"))
+    gone = asyncio.create_task(window.told("CUP", channel="WEB"))
+    await asyncio.sleep(0.05)
+    gone.cancel()
+    held.go.set()
+
+    assert list(reversed(await first)) == await second
+    assert window.recent.stats.reads == 1
+
+
+async def test_a_read_that_fails_fails_for_those_who_wait_and_no_longer(window: Window) -> None:
+    class Broken:
+        async def value(self, *_: object) -> None:
+            raise OSError("away")
+
+    reads, window.recent._reads = window.recent._reads, Broken()  # type: ignore[assignment]
+    found = await asyncio.gather(*(window.ask("MUG", channel="WEB") for _ in range(3)), return_exceptions=True)
+    assert [type(each) for each in found] == [OSError] * 3
+
+    window.recent._reads = reads
+    assert (await window.told("MUG", channel="WEB"))[0]["available"] == 5
