@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check test-long bench bench-quick schema web lock functions setup clean
+.PHONY: help demo test check test-long bench bench-growth bench-quick schema web lock functions setup clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,6 +33,9 @@ test-long: $(VENV)/dev.stamp ## long random runs
 
 bench: $(VENV)/dev.stamp ## measurements, as ratios within one run
 	$(BIN)/python -m bench $(ONLY)
+
+bench-growth: $(VENV)/dev.stamp ## what reads cost as orders grow from 10,000 to 1,000,000
+	$(BIN)/python -m bench.growth $(ORDERS)
 
 bench-quick: $(VENV)/dev.stamp ## a few CPU ratios in two minutes; fails where one is a fifth worse than committed
 	$(BIN)/python -m bench.quick $(if $(RENEW),--renew)

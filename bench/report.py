@@ -10,13 +10,13 @@ from pathlib import Path
 from bench.figures import Figure, machine
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-_PART = re.compile(r"(<!-- figures -->\n).*(<!-- /figures -->)", re.DOTALL)
 
 
-def write(figures: Sequence[Figure]) -> None:
-    """Put the figures, their date and machine between the marks of the page."""
-    text, marks = _PART.subn(lambda part: part[1] + table(figures) + part[2], PAGE.read_text())
-    assert marks == 1, f"{PAGE} lacks the marks for the figures"
+def write(figures: Sequence[Figure], part: str = "figures") -> None:
+    """Put the figures, their date and machine between the marks of that part of the page."""
+    marked = re.compile(rf"(<!-- {part} -->\n).*(<!-- /{part} -->)", re.DOTALL)
+    text, marks = marked.subn(lambda found: found[1] + table(figures) + found[2], PAGE.read_text())
+    assert marks == 1, f"{PAGE} lacks the marks of {part}"
     PAGE.write_text(text)
 
 

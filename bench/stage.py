@@ -180,22 +180,26 @@ def parent(pid: int) -> int:
 
 
 def _start(stores: Stores, folder: Path, command: str, core: int, port: int) -> subprocess.Popen[bytes]:
-    environment = {
-        **os.environ,
-        "ORDERWIRE_DATABASE_URL": stores.database_url,
-        "ORDERWIRE_REDIS_URL": stores.redis_url,
-        "ORDERWIRE_SECRET_KEY": SECRET,
-        "ORDERWIRE_STATE_DIR": str(folder / f"state-{command}"),
-        "ORDERWIRE_PORT": str(port),
-    }
     with (folder / f"{command}.log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "app.cli", command],
             preexec_fn=on_core(core),
-            env=environment,
+            env=environment(stores, port, folder / f"state-{command}"),
             stdout=log,
             stderr=log,
         )
+
+
+def environment(stores: Stores, port: int, state_dir: Path) -> dict[str, str]:
+    """What a process of ours is to run in."""
+    return {
+        **os.environ,
+        "ORDERWIRE_DATABASE_URL": stores.database_url,
+        "ORDERWIRE_REDIS_URL": stores.redis_url,
+        "ORDERWIRE_SECRET_KEY": SECRET,
+        "ORDERWIRE_STATE_DIR": str(state_dir),
+        "ORDERWIRE_PORT": str(port),
+    }
 
 
 async def answers(port: int) -> None:
