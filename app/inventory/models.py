@@ -62,6 +62,8 @@ class StockMovement(Base):
     __table_args__ = (
         one_of("type", MovementType),
         Index("ix_stock_movement_key", "sku_id", "location_id", "owner", "id"),
+        # Without it the newest entries of a SKU that rests are found by reading what all others did since.
+        Index("ix_stock_movement_sku", "sku_id", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)

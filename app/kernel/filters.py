@@ -228,6 +228,8 @@ def to_sql(predicate: Filter, columns: Mapping[str, ColumnElement[Any]]) -> Colu
             return columns[field].is_(None) if null else columns[field].is_not(None)
         case Eq(field, value):
             return columns[field] == bind(value)
+        case OneOf(field, (value,)):
+            return columns[field] == bind(value)  # an index on it and what is sorted by then gives rows in order
         case OneOf(field, values):
             return same_as_any(columns[field], values)
         case Prefix(field, start):

@@ -18,9 +18,11 @@ depends_on = None
 
 def upgrade() -> None:
     functions.install(revision)
+    op.create_index("ix_stock_movement_sku", "stock_movement", ["sku_id", "id"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_stock_movement_sku", "stock_movement")
     functions.remove(revision)
     for earlier in ("0001", "0002", "0003", "0004"):
         functions.install(earlier)
