@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from app.kernel import garbage
 from app.kernel.operator import OperatorProblem
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def dev(
     demo: Annotated[bool, typer.Option("--demo", help="Load demo data and place orders steadily.")] = False,
 ) -> None:
     """Serve API and worker in one process, on stores of its own unless their addresses are set."""
-    from app.commandline import running
+    with garbage.loading():
+        from app.commandline import running
 
     _run(lambda settings: running.dev(settings, fresh=fresh, demo=demo))
 
@@ -98,7 +100,8 @@ def dev(
 @app.command()
 def serve() -> None:
     """Serve the API alone; run as many of these as you need."""
-    from app.commandline import running
+    with garbage.loading():
+        from app.commandline import running
 
     _run(running.serve)
 
@@ -106,7 +109,8 @@ def serve() -> None:
 @app.command()
 def worker() -> None:
     """Run relay, timers and jobs alone; several share the work, and one takes over when another dies."""
-    from app.commandline import running
+    with garbage.loading():
+        from app.commandline import running
 
     _run(running.work)
 

@@ -13,30 +13,12 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import orjson
 
-from bench import delivery, hot_sku, importing, in_memory, placing, plots, reading, report, sizes
+from bench import delivery, footprint, hot_sku, importing, in_memory, placing, plots, reading, report, sizes
 from bench.figures import Figure, Incomplete
 from bench.plots import Plot
-from bench.stage import Stage, memory_mb, stage
-
-AT_REST_SECONDS = 5.0
+from bench.stage import Stage, stage
 
 Found = Sequence[Figure | Plot]
-
-
-async def at_rest(on: Stage) -> list[Figure]:
-    await asyncio.sleep(AT_REST_SECONDS)
-    megabytes = memory_mb(on.api_pid)
-    return [
-        Figure(
-            work="API process at rest",
-            value=megabytes,
-            unit=" MB",
-            shown=f"{megabytes:.0f} MB",
-            reach=200,
-            aim=120,
-            less=True,
-        )
-    ]
 
 
 # In the order of the table; each on a stage of its own.
@@ -46,7 +28,7 @@ ON_STAGE: dict[str, Callable[[Stage], Awaitable[Found]]] = {
     "placing": placing.measure,
     "hot-sku": hot_sku.measure,
     "delivery": delivery.measure,
-    "at-rest": at_rest,
+    "footprint": footprint.measure,
 }
 ALONE: dict[str, Callable[[], Awaitable[Found]]] = {
     "in-memory": in_memory.measure,

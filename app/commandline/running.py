@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 import socket
@@ -15,7 +14,7 @@ import typer
 from app import serving
 from app.commandline import explorer
 from app.embedded import Child, ChildState, already_running, reached, running
-from app.kernel import log
+from app.kernel import garbage, log
 from app.kernel.migrate import migrate
 from app.kernel.operator import OperatorProblem
 from app.kernel.settings import Settings
@@ -163,8 +162,9 @@ async def migrate_only(settings: Settings) -> None:
 
 def _load() -> None:
     """Import the application, which takes longer than anything else at the start."""
-    import_module("app.main")
-    import_module("app.worker")
+    with garbage.loading():
+        import_module("app.main")
+        import_module("app.worker")
 
 
 @contextlib.asynccontextmanager
@@ -180,7 +180,8 @@ async def _telemetry() -> AsyncIterator["Telemetry"]:
 
 
 def _server(settings: Settings, telemetry: "Telemetry") -> serving.DrainingServer:
-    from app.main import create_app
+    with garbage.loading():
+        from app.main import create_app
 
     return serving.server_for(create_app(settings, telemetry), settings)
 
@@ -209,20 +210,15 @@ async def _serve(server: serving.DrainingServer, listener: socket.socket, ending
 async def _started(server: serving.DrainingServer, task: asyncio.Task[None]) -> None:
     while not server.started and not task.done():
         await asyncio.sleep(0.005)
-    _keep_what_is_loaded()
-
-
-def _keep_what_is_loaded() -> None:
-    """Leave it out of garbage collection: looking through it again and again took a fourth of a request's time."""
-    gc.collect()
-    gc.freeze()
+    garbage.keep_what_is_loaded()
 
 
 async def _worker(settings: Settings, telemetry: "Telemetry") -> None:
-    from app.worker import Worker
+    with garbage.loading():
+        from app.worker import Worker
 
     worker = Worker(settings, telemetry)
-    _keep_what_is_loaded()
+    garbage.keep_what_is_loaded()
     await worker.run()
 
 
