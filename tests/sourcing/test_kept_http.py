@@ -207,6 +207,41 @@ async def test_unfollowed_or_switched_off_every_answer_is_read(
         assert api.services.recent_availability.stats.hits == 0
 
 
+async def test_without_a_relay_it_is_read_again_each_time(shop: Shop, redis_url: str) -> None:
+    await shop.sku("MUG")
+    settings = running.settings(shop.database.dsn, redis_url)
+    asked = {"skus": ["MUG"], "channel": "WEB"}
+    async with running.api(settings) as api:
+        recent = api.services.recent_availability
+        key = await api.key("STOREFRONT", channel_id=await channel_id(shop))
+
+        async def until_followed(followed: bool) -> None:
+            async with asyncio.timeout(20):
+                while recent.is_followed is not followed:
+                    await asyncio.sleep(0.01)
+
+        async with running.worker(settings):
+            await until_followed(True)
+            await get(api, key, asked)
+            await get(api, key, asked)
+            assert recent.stats.hits > 0
+        await until_followed(False)
+        await shop.stock("MUG", 3)
+
+        answer = await get(api, key, asked)
+        assert answer.json()["data"]["availability"][0]["available"] == 3
+        said = api.services.cursors.open(answer.json()["extensions"]["asOf"])
+        assert said == api.services.hub.head()
+
+        async with running.worker(settings):
+            await until_followed(True)
+            async with asyncio.timeout(5):
+                while api.services.hub.head().pos == said.pos:
+                    await asyncio.sleep(0.01)
+            answer = await get(api, key, asked)
+            assert answer.json()["data"]["availability"][0]["available"] == 3
+
+
 async def test_no_answer_is_older_than_it_says_while_others_write(shop: Shop, api: Api) -> None:
     key = await api.key("STOREFRONT", channel_id=await channel_id(shop))
     skus, dice, done = ("MUG", "CUP", "JAR"), random.Random(7), asyncio.Event()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.kernel.principal import Kind, Principal
+from app.live import channel
 from tests.builders import STAFF, Shop
 from tests.sourcing.window import Window, opened, storefront
 
@@ -329,3 +330,27 @@ async def test_a_read_that_fails_fails_for_those_who_wait_and_no_longer(window: 
 
     window.recent._reads = reads
     assert (await window.told("MUG", channel="WEB"))[0]["available"] == 5
+
+
+async def test_what_lacks_an_event_is_not_told(shop: Shop, window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
+    await window.warm("MUG", channel="WEB")
+    hub = window.stage.hub
+    head = hub.head()
+
+    async def away() -> None:
+        raise OSError("PostgreSQL is away for the hub")
+
+    monkeypatch.setattr(hub.log, "head", away)
+    hub.source._hear(channel.heartbeat(head.epoch, head.pos + 1))
+    async with asyncio.timeout(5):
+        while hub.source.in_step:
+            await asyncio.sleep(0)
+    await window.told("MUG", channel="WEB")
+    assert window.statements == 1
+
+    monkeypatch.undo()
+    async with asyncio.timeout(5):
+        while not window.recent.is_followed:
+            await asyncio.sleep(0.01)
+    await window.told("MUG", channel="WEB")
+    assert window.statements == 0
