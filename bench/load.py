@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 
@@ -32,6 +34,17 @@ class Request:
             f"accept: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         return cls(head.encode(), body)
+
+    @classmethod
+    def by_id(cls, document: str, variables: dict[str, object], key: str) -> Request:
+        """A GET of a trusted document, as storefronts send it."""
+        sha256 = hashlib.sha256(document.encode()).hexdigest()
+        asked = urlencode({"documentId": f"sha256:{sha256}", "variables": orjson.dumps(variables).decode()})
+        head = (
+            f"GET /graphql?{asked} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {key}\r\n"
+            "accept: application/json\r\n\r\n"
+        )
+        return cls(head.encode(), b"")
 
 
 @dataclass(frozen=True)

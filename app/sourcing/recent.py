@@ -14,6 +14,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from app.kernel.clock import Clock
 from app.kernel.db import Database, Reads
 from app.kernel.errors import NotFound, ValidationRefused
@@ -36,6 +38,8 @@ GATHER_SECONDS = 0.05
 UNHEARD_SECONDS_MAX = 1.5
 FORMS_MAX = 8
 _HEARD = (topics.STOCK, topics.CATALOG, topics.NETWORK)
+
+log = structlog.get_logger("orderwire.sourcing")
 
 # A channel as somebody asks for it: by its code, or by the id that a key is bound to.
 Reference = tuple[str | None, UUID | None]
@@ -370,8 +374,8 @@ class _Ear(Mailbox):
         try:
             self._recent.heard(event)
         except Exception:
+            log.exception("fault: what was remembered of availability is read again")
             self._recent.begin_anew()
-            raise
 
     def _drop(self) -> None:
         self._recent.begin_anew()

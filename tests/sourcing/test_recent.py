@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 
 from app.kernel.principal import Kind, Principal
 from app.live import channel
 from tests.builders import STAFF, Shop
+from tests.sourcing.test_promise_stream import WATCH
 from tests.sourcing.window import Window, opened, storefront
 
 
@@ -330,6 +332,41 @@ async def test_a_read_that_fails_fails_for_those_who_wait_and_no_longer(window: 
 
     window.recent._reads = reads
     assert (await window.told("MUG", channel="WEB"))[0]["available"] == 5
+
+
+async def test_a_stream_goes_on_from_where_an_answer_was_true(shop: Shop, window: Window) -> None:
+    await window.warm("MUG", channel="WEB")
+    answer = await window.ask("MUG", channel="WEB")
+    assert answer is not None
+    cursor = orjson.loads(answer.body)["extensions"]["asOf"]
+    lines = [{"sku": "MUG", "quantity": 9}]
+
+    async with window.stage.watching(WATCH, lines=lines, after=cursor) as watcher:
+        await asyncio.sleep(0.2)
+        assert watcher.items == []
+        await shop.place({"MUG": 2})
+        await watcher.until(lambda items: items[-1]["cart"]["lines"][0]["promised"] == 3)
+        assert watcher.items[0]["__typename"] == "AvailabilityChange"
+
+
+async def test_a_fault_while_an_event_is_taken_in_leaves_nothing_behind(
+    shop: Shop, window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await window.warm("MUG", channel="WEB")
+
+    def stumble(*_: object) -> None:
+        raise RuntimeError("stumbled")
+
+    monkeypatch.setattr(window.recent, "heard", stumble)
+    await shop.stock("MUG", 1)
+    await window.stage.settled()
+    monkeypatch.undo()
+
+    assert (await window.told("MUG", channel="WEB"))[0]["available"] == 6
+    await window.warm("MUG", channel="WEB")
+    await shop.stock("MUG", 1)
+    await window.stage.settled()
+    assert (await window.told("MUG", channel="WEB"))[0]["available"] == 7
 
 
 async def test_what_lacks_an_event_is_not_told(shop: Shop, window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
