@@ -40,6 +40,7 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
         tokens_max=settings.document_tokens_max,
         introspection=settings.introspection,
         engine=settings.engine,
+        direct_reads=settings.direct_reads,
         not_covered=services.not_covered,
     )
     graph.documents.trust_folder(OPERATIONS)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, select, true
+from sqlalchemy import ColumnElement, Row, Select, any_, select, true
 
 from app.catalog.models import BundleComponent, Sku, SkuPrice
 from app.kernel import search
@@ -22,7 +22,7 @@ def sku_visible(principal: Principal) -> ColumnElement[bool]:
     return Sku.active.is_(True) if principal.is_public else true()
 
 
-_SKUS: Select[*tuple[Any, ...]] = select(
+ALL: Select[*tuple[Any, ...]] = select(
     Sku.id,
     Sku.code,
     Sku.name,
@@ -45,7 +45,7 @@ _SKUS: Select[*tuple[Any, ...]] = select(
 
 SKUS = Listing(
     name="skus",
-    select=_SKUS,
+    select=ALL,
     key=Sku.id.expression,
     columns={
         "id": Sku.id.expression,
@@ -76,7 +76,7 @@ SKUS = Listing(
 async def skus_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:
     return {
         row.id: row
-        for row in await reads.all(_SKUS.where(same_as_any(Sku.id.expression, ids)).where(sku_visible(reads.principal)))
+        for row in await reads.all(ALL.where(same_as_any(Sku.id.expression, ids)).where(sku_visible(reads.principal)))
     }
 
 
@@ -84,14 +84,19 @@ async def skus_by_code(reads: Reads, codes: Sequence[str]) -> Mapping[str, Row[A
     return {
         row.code: row
         for row in await reads.all(
-            _SKUS.where(same_as_any(Sku.code.expression, codes)).where(sku_visible(reads.principal))
+            ALL.where(same_as_any(Sku.code.expression, codes)).where(sku_visible(reads.principal))
         )
     }
 
 
+def ids_of_codes(principal: Principal, codes: ColumnElement[Any]) -> Select[UUID]:
+    """Ids of the SKUs with these codes that the caller sees, for statements of other areas to ask for."""
+    return select(Sku.id).where(Sku.code == any_(codes)).where(sku_visible(principal))
+
+
 async def referenced_skus(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:
     """SKUs that a row the caller may see refers to, retired ones included: for loaders of such rows only."""
-    return {row.id: row for row in await reads.all(_SKUS.where(same_as_any(Sku.id.expression, ids)))}
+    return {row.id: row for row in await reads.all(ALL.where(same_as_any(Sku.id.expression, ids)))}
 
 
 async def prices_of_skus(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, list[Row[Any]]]:

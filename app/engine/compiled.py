@@ -57,11 +57,17 @@ class Compiled:
 
     def run(self, root: Any, context: Any, variables: VariableValues) -> ExecutionResult | Awaitable[ExecutionResult]:
         """Execute it once.  Raises NotCovered: nothing has been run then."""
+        return Run(self.plan(variables), root, context, variables).operation()
+
+    def plan(self, variables: VariableValues) -> Plan:
+        """What is done with these variables: the same for all that mean the same to `@skip` and `@include`.
+
+        Raises NotCovered.
+        """
         try:
-            plan = self._plan(variables)
+            return self._plan(variables)
         except RecursionError:
             raise NotCovered(Reason.DEPTH) from None
-        return Run(plan, root, context, variables).operation()
 
     def _plan(self, variables: VariableValues) -> Plan:
         values = tuple(variables.coerced.get(name) for name in self._conditions)

@@ -143,6 +143,10 @@ class Plan:
         for selection in self._selections:
             generate.write(selection)
 
+    def given(self, field: Field) -> resolvers.Given:
+        """Makes of variables what the resolver of a field takes, by its own names.  Raises TypeError."""
+        return resolvers.given(field.definition, field.nodes[0], self._inputs)
+
     def _select(self, type_: GraphQLObjectType, details: FieldDetailsList) -> Selection:
         collected = collect_subfields(self.schema, self._details, self._variables, self.operation, type_, details)
         return self._selection(type_, collected.grouped_field_set)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from graphql import FieldNode, GraphQLField, default_field_resolver
+from graphql.execution.values import VariableValues
 from graphql.pyutils import Path
 from strawberry.types.field import StrawberryField
 from strawberry.types.info import Info
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from app.engine.plan import Field
 
 Resolve = Callable[[Run, "Field", Any, Path], Any]
+Given = Callable[[VariableValues], dict[str, Any]]
 
 
 def attribute_of(definition: GraphQLField) -> str | None:
@@ -85,6 +87,12 @@ def _called(definition: GraphQLField, arguments: Arguments, inputs: Inputs) -> R
         return function(source, **given) if takes_self else function(**given)
 
     return call
+
+
+def given(definition: GraphQLField, node: FieldNode, inputs: Inputs) -> Given:
+    """Makes of variables what the resolver of a field takes, by its own names.  Raises TypeError."""
+    arguments, build = Arguments(definition, node), _built(definition, inputs)
+    return lambda variables: build(arguments.of(variables))
 
 
 async def _refusal(refused: Exception) -> Any:

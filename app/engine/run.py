@@ -187,6 +187,12 @@ def complete(run: Run, field: Field, path: Path, value: Any) -> Any:
     return field.shape.complete(run, field, path, value)
 
 
+def shown_as(plan: Plan, field: Field, context: Any, value: Any) -> tuple[Any, list[GraphQLError]]:
+    """A value in the place of a root field whose selection takes no awaiting, and what is wrong with it."""
+    run = Run(plan, None, context, VariableValues({}, {}))
+    return complete(run, field, Path(None, field.key, field.parent.name), value), run.errors
+
+
 async def _promised(run: Run, field: Field, path: Path, result: Awaitable[Any]) -> Any:
     try:
         completed = complete(run, field, path, await result)

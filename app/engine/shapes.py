@@ -236,6 +236,14 @@ class Abstract(Shape):
         raise GraphQLError(problem, field.nodes)
 
 
+def selection_of(field: Field) -> Selection:
+    """What is selected of the objects of a field whose type is an object's, or a list of objects."""
+    shape = field.shape
+    while not isinstance(shape, Object):
+        shape = shape.inner if isinstance(shape, NonNull) else shape.item  # type: ignore[attr-defined]
+    return shape.selection
+
+
 def object_value(selection: Selection, run: Run, field: Field, path: Path, value: Any) -> Any:
     """The selected fields of the value, once it has proven to be of the type."""
     if (is_type_of := selection.type.is_type_of) is not None and (

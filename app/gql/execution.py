@@ -18,12 +18,14 @@ import structlog
 from graphql import DocumentNode, ExecutionResult, GraphQLError, OperationType
 from graphql.execution import Executor, create_source_event_stream, execute_subscription_event
 from graphql.execution.executor_throwing_on_incremental import ExecutorThrowingOnIncremental
+from graphql.execution.values import VariableValues
 from strawberry import Schema
 from strawberry.execution import optimized_is_awaitable
 
 from app.engine import Compiled, Engine, NotCovered, Reason
 from app.gql import budget, faults
 from app.gql.context import Context
+from app.gql.direct import Direct, NotDirect
 from app.gql.documents import TOKENS_MAX, Documents, Operation, Refused
 from app.gql.faults import Mistake
 from app.gql.payload import GraphQLRequest, document_of
@@ -31,6 +33,7 @@ from app.gql.resume import starting_after
 from app.gql.rights import denial
 from app.gql.scopes import Rights
 from app.gql.shared import Shared
+from app.kernel.errors import Refusal
 from app.kernel.limits import ANSWER_BYTES_MAX
 from app.kernel.principal import Kind, Principal
 from app.live.outage import give_way, is_outage
@@ -84,6 +87,7 @@ class Graph:
     Building it is the start-up pass over the fields' scopes.  Raises Undeclared.
 
     engine       run operations compiled
+    direct_reads answer by one SQL statement what can be; takes the engine
     not_covered  how many operations graphql-core ran because the engine does not cover them, by the reason
     """
 
@@ -96,11 +100,13 @@ class Graph:
         answer_bytes_max: int = ANSWER_BYTES_MAX,
         introspection: bool = True,
         engine: bool = True,
+        direct_reads: bool = True,
         not_covered: Counter[Reason] | None = None,
     ) -> None:
         self.not_covered = Counter() if not_covered is None else not_covered
         self.schema = schema._schema  # noqa: SLF001 (strawberry offers no other way in)
         self._engine = Engine(self.schema) if engine else None
+        self._direct_reads = direct_reads
         self.rights = Rights(self.schema)
         self.documents = Documents(self.schema, self.rights, tokens_max=tokens_max, introspection=introspection)
         self._shared: Shared[Answer | None] = Shared()
@@ -215,6 +221,8 @@ class Graph:
             if isinstance(coerced, list):
                 return coerced
             try:
+                if (data := await self._directly(operation, compiled, context, coerced)) is not None:
+                    return ExecutionResult(data)
                 result = compiled.run(None, context, coerced)
                 return result if isinstance(result, ExecutionResult) else await result
             except NotCovered as not_covered:
@@ -284,6 +292,27 @@ class Graph:
         cursor = getattr(event, "cursor", None)
         answer = self._answer(result, context, OperationType.SUBSCRIPTION)
         return replace(answer, cursor=cursor if isinstance(cursor, str) else None)
+
+    async def _directly(
+        self, operation: Operation, compiled: Compiled, context: Context, variables: VariableValues
+    ) -> Any:
+        """The data as PostgreSQL wrote it; None where the engine is to answer, or to tell what is wrong."""
+        if not self._direct_reads or operation.type is not OperationType.QUERY:
+            return None
+        plan = compiled.plan(variables)
+        try:
+            if (direct := operation.direct.get(plan)) is None:
+                if plan in operation.direct:
+                    return None
+                operation.direct[plan] = None
+                direct = operation.direct[plan] = Direct(plan)
+            return orjson.Fragment(await direct.data(context, variables))
+        except (NotDirect, Refusal, GraphQLError):
+            return None
+        except Exception as problem:  # the engine meets it too, and tells it at its place
+            if not is_outage(problem):
+                log.warning("a direct read failed", reference=context.request_id, exc_info=True)
+            return None
 
     def _told(
         self, operation: Operation, executor: Executor[Context], event: Any, context: Context

@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, Text, Uuid, and_, bindparam, column, func, select, true, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Text, Uuid, and_, any_, bindparam, column, func, select, true, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from app.catalog.queries import ids_of_codes
 from app.inventory.models import OWN, Allocation, Reservation, ReservationLine, StockLevel, StockMovement, Supply
 from app.inventory.states import AllocationStatus
 from app.kernel.db import Reads
 from app.kernel.filters import bind, same_as_any
 from app.kernel.pagination import COUNT_MAX, Listing, OrderTerm
 from app.kernel.principal import Principal
-from app.network.queries import visible_locations
+from app.network.queries import ids_of_location_codes, visible_locations
 
 StockKey = tuple[UUID, UUID, str]
 
@@ -42,6 +43,21 @@ def _movement_visible(principal: Principal) -> ColumnElement[bool]:
 
 def _at_visible_location(principal: Principal, location: ColumnElement[UUID]) -> ColumnElement[bool]:
     return location.in_(visible_locations(principal)) if principal.channel_id is not None else true()
+
+
+def of_skus(principal: Principal, codes: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Stock of the SKUs with these codes."""
+    return _among(StockLevel.sku_id.expression, ids_of_codes(principal, codes))
+
+
+def at_locations(principal: Principal, codes: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Stock at the locations with these codes."""
+    return _among(StockLevel.location_id.expression, ids_of_location_codes(principal, codes))
+
+
+def _among(column: ColumnElement[UUID], ids: Select[UUID]) -> ColumnElement[bool]:
+    """As one array, read first: an index goes by it, as by any other list of ids."""
+    return column == any_(func.array(ids.scalar_subquery(), type_=ARRAY(Uuid)))
 
 
 def _by(*columns: ColumnElement[Any]) -> list[OrderTerm]:

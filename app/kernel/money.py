@@ -24,6 +24,11 @@ def exponent(currency: str) -> int:
     return _UNLIKE_CLDR.get(currency, int(get_currency_precision(currency)))
 
 
+def currencies() -> Sequence[str]:
+    """All codes there are and have been, sorted."""
+    return sorted(get_global("all_currencies"))
+
+
 @cache
 def is_currency(code: str) -> bool:
     return len(code) == 3 and code.isascii() and code.isupper() and code in get_global("all_currencies")

@@ -96,40 +96,61 @@ class Page:
     has_previous: bool
 
 
-async def page(
-    reads: Reads, statement: Select[Any], *, order: Sequence[OrderTerm], arguments: PageArguments, binding: Binding
-) -> Page:
-    """One page of the statement's rows.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """The way of one page through its list.
 
-    order  its last term is unique, so that no two rows share a place
-    Raises ValidationRefused for a size out of bounds and for a cursor that is not this list's.
+    order          its last term is unique, so that no two rows share a place
+    after, before  places of rows, None where the page is not bounded by one
     """
-    size = arguments.size()
-    backwards = arguments.last is not None
-    after = _open(arguments.after, binding, order, "after")
-    before = _open(arguments.before, binding, order, "before")
-    if after is not None:
-        statement = statement.where(_beyond(order, after))
-    if before is not None:
-        statement = statement.where(_beyond([term.reversed() for term in order], before))
 
-    walked = [term.reversed() for term in order] if backwards else order
-    statement = statement.order_by(None).order_by(
-        *(term.column.desc() if term.descending else term.column.asc() for term in walked)
-    )
-    keys = [term.column.label(f"key_{place}") for place, term in enumerate(order)]
-    rows = await reads.all(statement.add_columns(*keys).limit(size + 1))
+    order: Sequence[OrderTerm]
+    size: int
+    backwards: bool = False
+    after: Sequence[Any] | None = None
+    before: Sequence[Any] | None = None
 
-    more, rows = len(rows) > size, rows[:size]
-    if backwards:
-        rows = rows[::-1]
-    cursors = [_seal(tuple(row)[-len(keys) :], binding) for row in rows]
-    return Page(
-        rows=rows,
-        cursors=cursors,
-        has_next=before is not None if backwards else more,
-        has_previous=more if backwards else after is not None,
-    )
+    @classmethod
+    def of(cls, arguments: PageArguments, order: Sequence[OrderTerm], binding: Binding) -> Walk:
+        """Raises ValidationRefused for a size out of bounds and for a cursor that is not this list's."""
+        return cls(
+            order=order,
+            size=arguments.size(),
+            backwards=arguments.last is not None,
+            after=_open(arguments.after, binding, order, "after"),
+            before=_open(arguments.before, binding, order, "before"),
+        )
+
+    def through(self, statement: Select[Any]) -> Select[Any]:
+        """The statement's rows from where the page begins, the first to be read first, without a limit."""
+        if self.after is not None:
+            statement = statement.where(_beyond(self.order, self.after))
+        if self.before is not None:
+            statement = statement.where(_beyond([term.reversed() for term in self.order], self.before))
+        walked = [term.reversed() for term in self.order] if self.backwards else self.order
+        return statement.order_by(None).order_by(
+            *(term.column.desc() if term.descending else term.column.asc() for term in walked)
+        )
+
+    @property
+    def keys(self) -> list[ColumnElement[Any]]:
+        """What a row's place is made of."""
+        return [term.column.label(f"key_{place}") for place, term in enumerate(self.order)]
+
+    def page(self, rows: Sequence[Any], place: Callable[[Any], Sequence[Any]] | None, binding: Binding) -> Page:
+        """What was read, one row more than the page has where there is one.
+
+        place  of a row, for its cursor; None where nobody asks for cursors
+        """
+        more, rows = len(rows) > self.size, rows[: self.size]
+        if self.backwards:
+            rows = rows[::-1]
+        return Page(
+            rows=rows,
+            cursors=[_seal(place(row), binding) for row in rows] if place is not None else (),
+            has_next=self.before is not None if self.backwards else more,
+            has_previous=more if self.backwards else self.after is not None,
+        )
 
 
 def _beyond(order: Sequence[OrderTerm], place: Sequence[Any]) -> ColumnElement[bool]:
@@ -235,19 +256,36 @@ class Listing:
         order_by: str | None = None,
         descending: bool = False,
     ) -> Page:
-        order_by = order_by or next(iter(self.orders))
-        terms = [*self.orders[order_by], OrderTerm(self.key)]
-        if descending:
-            terms = [term.reversed() for term in terms]
-        binding = Binding(
+        """One page.  Raises ValidationRefused for a size out of bounds and for a cursor that is not this list's."""
+        binding = self.binding(reads.principal, signer, where, search, order_by, descending=descending)
+        walk = Walk.of(arguments, self.terms(order_by, descending=descending), binding)
+        statement = walk.through(self.selecting(reads.principal, where, search))
+        rows = await reads.all(statement.add_columns(*walk.keys).limit(walk.size + 1))
+        return walk.page(rows, lambda row: tuple(row)[-len(walk.order) :], binding)
+
+    def terms(self, order_by: str | None, *, descending: bool) -> Sequence[OrderTerm]:
+        """What a sorting on offer compares, the key last."""
+        terms = [*self.orders[order_by or next(iter(self.orders))], OrderTerm(self.key)]
+        return [term.reversed() for term in terms] if descending else terms
+
+    def binding(
+        self,
+        principal: Principal,
+        signer: Signer,
+        where: Filter | None,
+        search: str | None,
+        order_by: str | None,
+        *,
+        descending: bool,
+    ) -> Binding:
+        """What the cursors of a page are good for."""
+        return Binding(
             signer=signer,
             list=self.name,
-            order=f"{order_by} {'DESC' if descending else 'ASC'}",
+            order=f"{order_by or next(iter(self.orders))} {'DESC' if descending else 'ASC'}",
             filter=filters.fingerprint(where) + (search or "").encode("utf-8", "replace"),
-            principal=reads.principal.id,
+            principal=principal.id,
         )
-        statement = self.selecting(reads.principal, where, search)
-        return await page(reads, statement, order=terms, arguments=arguments, binding=binding)
 
     async def count(self, reads: Reads, *, where: Filter | None = None, search: str | None = None) -> int:
         """Rows in the whole list; counting stops at 10,000."""

@@ -6,7 +6,7 @@ the cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row, Select
@@ -20,26 +20,30 @@ _DIALECT = dialect()  # type: ignore[no-untyped-call]
 
 
 class Prepared:
-    """One read, for every caller with the row rule of that caller.
+    """One read in all its shapes, for every caller with the row rule of that caller.
 
-    statement  made once for all callers who see the same; its parameters are `bindparam`s by name
+    statement  made once for all callers who see the same, and each shape; its parameters are `bindparam`s by name
     """
 
-    def __init__(self, statement: Callable[[Principal], Select[Any]]) -> None:
+    def __init__(self, statement: Callable[..., Select[Any]]) -> None:
         self._statement = statement
         self._written: dict[Hashable, tuple[str, tuple[str, ...], dict[str, Any]]] = {}
 
     async def all(self, reads: Reads, **parameters: Any) -> Sequence[Row[Any]]:
         """The rows, whose columns are attributes."""
-        principal = reads.principal
-        written = self._written.get(principal.sees_as)
+        return await self.shaped(reads, parameters)
+
+    async def shaped(self, reads: Reads, parameters: Mapping[str, Any], *shape: Hashable) -> Sequence[Row[Any]]:
+        """The same in one of several shapes, which the statement is made of beside the caller."""
+        key = reads.principal.sees_as, *shape
+        written = self._written.get(key)
         if written is None:
-            written = self._written[principal.sees_as] = self._write(principal)
+            written = self._written[key] = self._write(reads.principal, *shape)
             if len(self._written) > CALLERS_MAX:
                 del self._written[next(iter(self._written))]
         sql, names, fixed = written
         return await reads.rows(sql, *(parameters[name] if name in parameters else fixed[name] for name in names))
 
-    def _write(self, principal: Principal) -> tuple[str, tuple[str, ...], dict[str, Any]]:
-        compiled = self._statement(principal).compile(dialect=_DIALECT)
+    def _write(self, principal: Principal, *shape: Hashable) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+        compiled = self._statement(principal, *shape).compile(dialect=_DIALECT)
         return str(compiled), tuple(compiled.positiontup or ()), dict(compiled.params)

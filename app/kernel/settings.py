@@ -71,6 +71,10 @@ class Settings(BaseSettings):
     socket_init_seconds: float = Field(default=10.0, gt=0, description="longest wait for connection_init")
     socket_ping_seconds: float = Field(default=20.0, gt=0, description="pause between pings, and wait for each answer")
     engine: bool = Field(default=True, description="run operations compiled; without it graphql-core runs them")
+    direct_reads: bool = Field(
+        default=True,
+        description="answer orders, stock levels and availability by one SQL statement each; takes the engine",
+    )
     availability_cache: bool = Field(
         default=True, description="answer availability asked by GET and id from memory, which events keep fresh"
     )

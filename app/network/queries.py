@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, exists, false, select, true
+from sqlalchemy import ColumnElement, Row, Select, and_, any_, exists, false, select, true
 from sqlalchemy.orm import aliased
 
 from app.kernel import search
@@ -56,7 +56,7 @@ def visible_locations(principal: Principal) -> Select[UUID]:
     return select(Location.id).where(location_visible(principal))
 
 
-_CHANNELS: Select[*tuple[Any, ...]] = select(
+ALL_CHANNELS: Select[*tuple[Any, ...]] = select(
     Channel.id,
     Channel.code,
     Channel.name,
@@ -72,7 +72,7 @@ _CHANNELS: Select[*tuple[Any, ...]] = select(
     Channel.created_at,
     Channel.updated_at,
 )
-_LOCATIONS: Select[*tuple[Any, ...]] = select(
+ALL_LOCATIONS: Select[*tuple[Any, ...]] = select(
     Location.id,
     Location.code,
     Location.name,
@@ -93,7 +93,7 @@ _LOCATIONS: Select[*tuple[Any, ...]] = select(
 
 CHANNELS = Listing(
     name="channels",
-    select=_CHANNELS,
+    select=ALL_CHANNELS,
     key=Channel.id.expression,
     columns={
         "id": Channel.id.expression,
@@ -116,7 +116,7 @@ CHANNELS = Listing(
 )
 LOCATIONS = Listing(
     name="locations",
-    select=_LOCATIONS,
+    select=ALL_LOCATIONS,
     key=Location.id.expression,
     columns={
         "id": Location.id.expression,
@@ -143,7 +143,7 @@ async def channels_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row
     return {
         row.id: row
         for row in await reads.all(
-            _CHANNELS.where(same_as_any(Channel.id.expression, ids)).where(channel_visible(reads.principal))
+            ALL_CHANNELS.where(same_as_any(Channel.id.expression, ids)).where(channel_visible(reads.principal))
         )
     }
 
@@ -152,21 +152,21 @@ async def channels_by_code(reads: Reads, codes: Sequence[str]) -> Mapping[str, R
     return {
         row.code: row
         for row in await reads.all(
-            _CHANNELS.where(same_as_any(Channel.code.expression, codes)).where(channel_visible(reads.principal))
+            ALL_CHANNELS.where(same_as_any(Channel.code.expression, codes)).where(channel_visible(reads.principal))
         )
     }
 
 
 async def referenced_channels(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:
     """Channels that a row the caller may see refers to, closed ones included: for loaders of such rows only."""
-    return {row.id: row for row in await reads.all(_CHANNELS.where(same_as_any(Channel.id.expression, ids)))}
+    return {row.id: row for row in await reads.all(ALL_CHANNELS.where(same_as_any(Channel.id.expression, ids)))}
 
 
 async def locations_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:
     return {
         row.id: row
         for row in await reads.all(
-            _LOCATIONS.where(same_as_any(Location.id.expression, ids)).where(location_visible(reads.principal))
+            ALL_LOCATIONS.where(same_as_any(Location.id.expression, ids)).where(location_visible(reads.principal))
         )
     }
 
@@ -175,14 +175,19 @@ async def locations_by_code(reads: Reads, codes: Sequence[str]) -> Mapping[str, 
     return {
         row.code: row
         for row in await reads.all(
-            _LOCATIONS.where(same_as_any(Location.code.expression, codes)).where(location_visible(reads.principal))
+            ALL_LOCATIONS.where(same_as_any(Location.code.expression, codes)).where(location_visible(reads.principal))
         )
     }
 
 
+def ids_of_location_codes(principal: Principal, codes: ColumnElement[Any]) -> Select[UUID]:
+    """Ids of the locations with these codes that the caller sees, for statements of other areas to ask for."""
+    return select(Location.id).where(Location.code == any_(codes)).where(location_visible(principal))
+
+
 async def referenced_locations(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:
     """Locations that a row the caller may see refers to, closed ones included: for loaders of such rows only."""
-    return {row.id: row for row in await reads.all(_LOCATIONS.where(same_as_any(Location.id.expression, ids)))}
+    return {row.id: row for row in await reads.all(ALL_LOCATIONS.where(same_as_any(Location.id.expression, ids)))}
 
 
 async def locations_of_channels(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, list[Row[Any]]]:

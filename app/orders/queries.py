@@ -55,7 +55,7 @@ def may_see(principal: Principal, channel_id: str | None, customer_id: str | Non
 
 
 _COLUMNS = [column for column in Order.__table__.c if column.name != "search"]
-_ORDERS = select(*_COLUMNS)
+ALL = select(*_COLUMNS)
 
 # Fields that `where` may name, for lists and for live events alike.
 FIELDS: Mapping[str, ColumnElement[Any]] = {
@@ -79,7 +79,7 @@ FIELDS: Mapping[str, ColumnElement[Any]] = {
 
 ORDERS = Listing(
     name="orders",
-    select=_ORDERS,
+    select=ALL,
     key=Order.id.expression,
     columns=FIELDS,
     orders={
@@ -93,9 +93,9 @@ ORDERS = Listing(
 )
 
 
-_BY_ID = Prepared(lambda sees: _ORDERS.where(any_of(Order.id.expression, "ids")).where(visible_to(sees)))
-_ANY_BY_ID = Prepared(lambda _: _ORDERS.where(any_of(Order.id.expression, "ids")))
-_BY_NUMBER = Prepared(lambda sees: _ORDERS.where(any_of(Order.number.expression, "numbers")).where(visible_to(sees)))
+_BY_ID = Prepared(lambda sees: ALL.where(any_of(Order.id.expression, "ids")).where(visible_to(sees)))
+_ANY_BY_ID = Prepared(lambda _: ALL.where(any_of(Order.id.expression, "ids")))
+_BY_NUMBER = Prepared(lambda sees: ALL.where(any_of(Order.number.expression, "numbers")).where(visible_to(sees)))
 
 
 async def orders_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, OrderRow]:
@@ -118,7 +118,7 @@ async def orders_by_external_ref(reads: Reads, keys: Sequence[tuple[UUID, str]])
         bindparam(None, [ref for _, ref in keys], type_=ARRAY(Text), unique=True),
     )
     named = wanted.table_valued(column("channel_id", Uuid), column("external_ref", Text)).render_derived(name="named")
-    statement = _ORDERS.join(
+    statement = ALL.join(
         named, and_(Order.channel_id == named.c.channel_id, Order.external_ref == named.c.external_ref)
     ).where(visible_to(reads.principal))
     return {(row.channel_id, row.external_ref): row for row in await reads.all(statement)}
@@ -137,7 +137,7 @@ async def newest_of_customers(reads: Reads, keys: Sequence[CustomerKey]) -> Mapp
     for (size, place), customer_ids in sizes.items():
         wanted = func.unnest(bindparam(None, customer_ids, type_=ARRAY(Uuid), unique=True))
         named = wanted.table_valued(column("customer_id", Uuid)).render_derived(name="named")
-        orders = _ORDERS.where(Order.customer_id == named.c.customer_id).where(visible_to(reads.principal))
+        orders = ALL.where(Order.customer_id == named.c.customer_id).where(visible_to(reads.principal))
         if place is not None:
             orders = orders.where(tuple_(Order.placed_at, Order.id) < tuple_(bind(place[0]), bind(place[1])))
         newest = orders.order_by(Order.placed_at.desc(), Order.id.desc()).limit(size + 1).lateral("newest")
@@ -150,10 +150,10 @@ async def newest_of_customers(reads: Reads, keys: Sequence[CustomerKey]) -> Mapp
 LinesKey = tuple[UUID, int, int]
 
 
+LINES = select(*OrderLine.__table__.c)
 _LINES = Prepared(
     lambda _: (
-        select(*OrderLine.__table__.c)
-        .where(any_of(OrderLine.order_id.expression, "order_ids"))
+        LINES.where(any_of(OrderLine.order_id.expression, "order_ids"))
         .where(OrderLine.line_no > bindparam("skip"), OrderLine.line_no <= bindparam("upto"))
         .order_by(OrderLine.order_id, OrderLine.line_no)
     )

@@ -10,6 +10,8 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from app.gql.caller import Caller
 from app.gql.documents import Operation
 from app.gql.execution import Answer, Graph
@@ -71,7 +73,7 @@ class Watching:
         try:
             async with asyncio.timeout(10):
                 for _ in range(items):
-                    answers.take_in((await anext(self._stream)).body, 0)
+                    answers.take_in(orjson.loads((await anext(self._stream)).encoded), 0)
         finally:
             statements.reset(mark)
         answers.statements = count.value
@@ -153,7 +155,7 @@ class Desk:
             answer = await self.graph.run(operation, variables, self.services.context(caller), 0)
         finally:
             statements.reset(mark)
-        answers.take_in(answer.body, count.value)
+        answers.take_in(orjson.loads(answer.encoded), count.value)
 
     async def _admitted(self, document: Document, variables: Variables) -> tuple[Operation, Caller]:
         operation = self.graph.operation(GraphQLRequest(document.text))

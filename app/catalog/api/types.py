@@ -12,7 +12,8 @@ from sqlalchemy import Row
 
 from app.catalog import queries
 from app.gql.context import Context
-from app.gql.nodes import Info, Node, global_id, node_type
+from app.gql.direct import Id, Nested, Reading, Reference
+from app.gql.nodes import Info, Node, node_type
 from app.gql.scalars import CurrencyCode
 from app.gql.scopes import needs, scoped
 from app.kernel.texts import spelled
@@ -120,26 +121,7 @@ class Sku(Node):
 
     @classmethod
     def of(cls, row: Row[Any]) -> Sku:
-        sides = {"length_mm": row.length_mm, "width_mm": row.width_mm, "height_mm": row.height_mm}
-        return cls(
-            id=global_id("Sku", row.id),
-            uuid=row.id,
-            code=row.code,
-            name=row.name,
-            unit_of_measure=row.unit_of_measure,
-            weight_grams=row.weight_grams,
-            dimensions=Dimensions(**sides) if any(side is not None for side in sides.values()) else None,
-            barcode=row.barcode,
-            hazardous=row.hazardous,
-            stock_tracked=row.stock_tracked,
-            backorder_limit=row.backorder_limit,
-            preorder_release_at=row.preorder_release_at,
-            is_bundle=row.bundle,
-            active=row.active,
-            version=row.version,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-        )
+        return _SKU.of(row)
 
     @classmethod
     async def load(cls, context: Context, uuid: UUID) -> Sku | None:
@@ -152,3 +134,18 @@ class Sku(Node):
         row = await context.load(queries.referenced_skus, uuid)
         assert row is not None, "foreign keys keep referenced SKUs"
         return cls.of(row)
+
+
+_SIDES = ("length_mm", "width_mm", "height_mm")
+_SKU = Reading(
+    Sku,
+    id=Id("Sku", "id"),
+    uuid="id",
+    dimensions=Nested(Reading(Dimensions), unless_null=_SIDES),
+    is_bundle="bundle",
+)
+
+
+def sku_of(column: str) -> Reference:
+    """The SKU that this column of a visible row refers to."""
+    return Reference(_SKU, queries.ALL, column)

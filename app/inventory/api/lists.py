@@ -9,7 +9,8 @@ from typing import Annotated, Any, cast
 from uuid import UUID
 
 import strawberry
-from sqlalchemy import Row
+from sqlalchemy import Row, Text
+from sqlalchemy.dialects.postgresql import ARRAY
 from strawberry.scalars import JSON
 
 from app.catalog import queries as catalog
@@ -26,6 +27,7 @@ from app.gql.connections import (
     PageArguments,
     connect,
 )
+from app.gql.direct import Also, Paged, answers_directly
 from app.gql.scopes import contribute, needs, scoped
 from app.gql.where import (
     DateTimeFilter,
@@ -41,7 +43,7 @@ from app.gql.where import (
 from app.inventory import integrity, queries
 from app.inventory.api.enums import AdjustmentReason, MovementType
 from app.inventory.api.pages import page_within
-from app.inventory.api.types import Reservation, StockLevel, StockMovement, key_bytes, stock_key
+from app.inventory.api.types import STOCK_LEVEL, Reservation, StockLevel, StockMovement, key_bytes, stock_key
 from app.kernel.errors import ValidationRefused
 from app.kernel.filters import LIST_MAX, And, Filter, OneOf
 from app.kernel.texts import spelled
@@ -207,6 +209,29 @@ class InventoryQuery:
         )
 
 
+def _codes(name: str) -> Callable[[list[str]], list[str]]:
+    def codes(given: list[str]) -> list[str]:
+        """Raises ValidationRefused."""
+        if len(given) > LIST_MAX:
+            raise ValidationRefused(f"`{name}` takes up to {LIST_MAX} codes, not {len(given)}.", path=[name])
+        return sorted({spelled(code) for code in given})
+
+    return codes
+
+
+answers_directly(
+    "stock_levels",
+    Paged(
+        STOCK_LEVEL,
+        queries.STOCK_LEVELS,
+        also={
+            "skus": Also(queries.of_skus, ARRAY(Text), _codes("skus")),
+            "locations": Also(queries.at_locations, ARRAY(Text), _codes("locations")),
+        },
+    ),
+)
+
+
 async def _of_codes(info: Info, skus: list[str] | None, locations: list[str] | None) -> Filter | None:
     """The condition that stock be of these SKUs and at these locations."""
     context, parts = info.context, list[Filter]()
@@ -215,9 +240,7 @@ async def _of_codes(info: Info, skus: list[str] | None, locations: list[str] | N
         ("locations", locations, "location_id", network.locations_by_code),
     ):
         if codes is not None:
-            if len(codes) > LIST_MAX:
-                raise ValidationRefused(f"`{name}` takes up to {LIST_MAX} codes, not {len(codes)}.", path=[name])
-            found = await read(context.reads, sorted({spelled(code) for code in codes}))
+            found = await read(context.reads, _codes(name)(codes))
             parts.append(OneOf(field, tuple(row.id for row in found.values())))
     return And(tuple(parts)) if parts else None
 

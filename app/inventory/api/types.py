@@ -10,9 +10,10 @@ from uuid import UUID
 import strawberry
 from sqlalchemy import Row
 
-from app.catalog.api import Sku
+from app.catalog.api import Sku, sku_of
 from app.gql.connections import After, Connection, First
 from app.gql.context import Context
+from app.gql.direct import Id, InPython, OrNull, Reading
 from app.gql.nodes import Info, Node, global_id, node_type
 from app.gql.scalars import Long
 from app.gql.scopes import needs, scoped
@@ -20,7 +21,7 @@ from app.inventory import queries
 from app.inventory.api.enums import AdjustmentReason, AllocationStatus, MovementType, ReservationStatus
 from app.inventory.api.pages import page_within
 from app.inventory.queries import StockKey
-from app.network.api import Channel, Location
+from app.network.api import Channel, Location, location_of
 
 
 def key_bytes(key: StockKey) -> bytes:
@@ -104,27 +105,23 @@ class StockLevel(Node):
 
     @classmethod
     def of(cls, row: Row[Any]) -> StockLevel:
-        key = _key_of(row)
-        return cls(
-            id=global_id("StockLevel", key_bytes(key)),
-            key=key,
-            owner=row.owner or None,
-            on_hand=row.on_hand,
-            available=row.available,
-            allocated=row.allocated,
-            reserved=row.reserved,
-            damaged=row.damaged,
-            quality_control=row.quality_control,
-            safety_stock=row.safety_stock,
-            version=row.version,
-            updated_at=row.updated_at,
-        )
+        return STOCK_LEVEL.of(row)
 
     @classmethod
     async def load_by_key(cls, context: Context, key: bytes) -> StockLevel | None:
         found = stock_key(key)
         row = await context.load(queries.levels_by_key, found) if found is not None else None
         return cls.of(row) if row is not None else None
+
+
+STOCK_LEVEL = Reading(
+    StockLevel,
+    id=Id("StockLevel", "sku_id", "location_id", "owner"),
+    key=InPython(lambda *key: key, "sku_id", "location_id", "owner"),
+    owner=OrNull("owner"),
+)
+STOCK_LEVEL.link("sku", sku_of("sku_id"))
+STOCK_LEVEL.link("location", location_of("location_id"))
 
 
 @node_type

@@ -11,7 +11,8 @@ import strawberry
 from sqlalchemy import Row
 
 from app.gql.context import Context
-from app.gql.nodes import Info, Node, global_id, node_type
+from app.gql.direct import Id, InPython, Percent, Reading, Reference
+from app.gql.nodes import Info, Node, node_type
 from app.gql.scalars import CountryCode, CurrencyCode, TimeZone
 from app.gql.scopes import needs, scoped
 from app.gql.where import described
@@ -86,26 +87,7 @@ class Location(Node):
 
     @classmethod
     def of(cls, row: Row[Any]) -> Location:
-        address = row.address
-        return cls(
-            id=global_id("Location", row.id),
-            uuid=row.id,
-            code=row.code,
-            name=row.name,
-            type=LocationType(row.type),
-            latitude=row.latitude,
-            longitude=row.longitude,
-            country=row.country,
-            time_zone=row.time_zone,
-            address=LocationAddress(**address) if address is not None else None,
-            daily_order_capacity=row.daily_order_capacity,
-            daily_unit_capacity=row.daily_unit_capacity,
-            cutoff=f"{row.cutoff:%H:%M}" if row.cutoff is not None else None,
-            active=row.active,
-            version=row.version,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-        )
+        return _LOCATION.of(row)
 
     @classmethod
     async def load(cls, context: Context, uuid: UUID) -> Location | None:
@@ -174,23 +156,7 @@ class Channel(Node):
 
     @classmethod
     def of(cls, row: Row[Any]) -> Channel:
-        return cls(
-            id=global_id("Channel", row.id),
-            uuid=row.id,
-            code=row.code,
-            name=row.name,
-            kind=ChannelKind(row.kind),
-            currency=row.currency,
-            time_zone=row.time_zone,
-            tax_rate_percent=Decimal(row.tax_rate_ppm) / 10_000,
-            prices_include_tax=row.prices_include_tax,
-            payment_policy=PaymentPolicy(row.payment_policy),
-            origins=row.origins,
-            active=row.active,
-            version=row.version,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-        )
+        return _CHANNEL.of(row)
 
     @classmethod
     async def load(cls, context: Context, uuid: UUID) -> Channel | None:
@@ -203,3 +169,23 @@ class Channel(Node):
         row = await context.load(queries.referenced_channels, uuid)
         assert row is not None, "foreign keys keep referenced channels"
         return cls.of(row)
+
+
+_LOCATION = Reading(
+    Location,
+    id=Id("Location", "id"),
+    uuid="id",
+    address=InPython(lambda address: LocationAddress(**address) if address is not None else None, "address"),
+    cutoff=InPython(lambda cutoff: f"{cutoff:%H:%M}" if cutoff is not None else None, "cutoff"),
+)
+_CHANNEL = Reading(Channel, id=Id("Channel", "id"), uuid="id", tax_rate_percent=Percent("tax_rate_ppm"))
+
+
+def location_of(column: str) -> Reference:
+    """The location that this column of a visible row refers to."""
+    return Reference(_LOCATION, queries.ALL_LOCATIONS, column)
+
+
+def channel_of(column: str) -> Reference:
+    """The channel that this column of a visible row refers to."""
+    return Reference(_CHANNEL, queries.ALL_CHANNELS, column)

@@ -28,6 +28,7 @@ from app.gql.connections import (
     one_of,
     uuid_of,
 )
+from app.gql.direct import One, Paged, answers_directly
 from app.gql.scalars import Cursor
 from app.gql.scopes import contribute, needs
 from app.gql.where import (
@@ -48,7 +49,7 @@ from app.kernel.signing import BadSignature
 from app.kernel.texts import kept, spelled
 from app.network import queries as network
 from app.orders import queries
-from app.orders.api.types import Order
+from app.orders.api.types import ORDER, Order
 from app.orders.states import FulfillmentStatus, Lifecycle, PaymentStatus, ReturnStatus
 
 
@@ -152,6 +153,20 @@ class OrdersQuery:
             order_by=order_by or _NEWEST_FIRST,
         )
 
+
+answers_directly(
+    "order",
+    One(
+        ORDER,
+        queries.ALL,
+        queries.visible_to,
+        {
+            "id": (queries.FIELDS["id"], lambda given: uuid_of(given, "Order", ["id"])),
+            "number": (queries.FIELDS["number"], str),
+        },
+    ),
+)
+answers_directly("orders", Paged(ORDER, queries.ORDERS, order_by=_NEWEST_FIRST))
 
 _OF_CUSTOMER = "orders-of-customer"
 

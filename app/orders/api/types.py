@@ -10,10 +10,11 @@ from uuid import UUID
 import strawberry
 from sqlalchemy import Row
 
-from app.catalog.api import Sku
+from app.catalog.api import Sku, sku_of
 from app.customers.api import Customer
 from app.gql.connections import After, Connection, Edge, First, Info, PageInfo
 from app.gql.context import Context
+from app.gql.direct import Derived, Id, Nested, Numbered, Reading
 from app.gql.money import Money
 from app.gql.nodes import Node, global_id, node_type
 from app.gql.scalars import CountryCode, CurrencyCode, Cursor
@@ -24,7 +25,7 @@ from app.inventory.api import Allocation
 from app.kernel.errors import ValidationRefused
 from app.kernel.pagination import PageArguments
 from app.kernel.signing import BadSignature
-from app.network.api import Channel
+from app.network.api import Channel, channel_of
 from app.orders import queries, rules
 from app.orders.states import (
     CancelReason,
@@ -276,34 +277,7 @@ class OrderLine(Node):
 
     @classmethod
     def of(cls, row: Row[Any], currency: str) -> OrderLine:
-        return cls(
-            id=global_id("OrderLine", row.id),
-            uuid=row.id,
-            order_uuid=row.order_id,
-            sku_uuid=row.sku_id,
-            currency=currency,
-            line_no=row.line_no,
-            kind=LineKind(row.kind),
-            parent_id=global_id("OrderLine", row.parent_id) if row.parent_id is not None else None,
-            sku_code=row.sku_code,
-            name=row.name,
-            quantities=LineQuantities(
-                ordered=row.ordered,
-                cancelled=row.cancelled,
-                backordered=row.backordered,
-                unallocated=row.unallocated,
-                allocated=row.allocated,
-                shipped=row.shipped,
-                delivered=row.delivered,
-                return_requested=row.return_requested,
-                returned=row.returned,
-            ),
-            unit_price=UnitPrice(amount=row.unit_price.normalize(), currency_code=CurrencyCode(currency)),
-            gross=Money.of(row.gross_minor, currency),
-            discount=Money.of(row.discount_minor, currency),
-            tax=Money.of(row.tax_minor, currency),
-            total=Money.of(row.total_minor, currency),
-        )
+        return _LINE.of(row, currency=currency)
 
     @classmethod
     async def load(cls, context: Context, uuid: UUID) -> OrderLine | None:
@@ -378,46 +352,46 @@ class Order(Node):
 
     @classmethod
     def of(cls, row: Row[Any]) -> Order:
-        currency = row.currency
-        lifecycle, payment = Lifecycle(row.lifecycle), PaymentStatus(row.payment_status)
-        fulfillment = FulfillmentStatus(row.fulfillment_status)
-        return cls(
-            id=global_id("Order", row.id),
-            uuid=row.id,
-            channel_uuid=row.channel_id,
-            customer_uuid=row.customer_id,
-            currency=currency,
-            number=row.number,
-            version=row.version,
-            external_ref=row.external_ref,
-            lifecycle=lifecycle,
-            fulfillment_status=fulfillment,
-            payment_status=payment,
-            return_status=ReturnStatus(row.return_status),
-            is_on_hold=row.is_on_hold,
-            allowed_actions=rules.allowed_actions(lifecycle, payment, fulfillment, on_hold=row.is_on_hold),
-            currency_code=CurrencyCode(currency),
-            totals=OrderTotals(
-                subtotal=Money.of(row.subtotal_minor, currency),
-                discount=Money.of(row.discount_minor, currency),
-                shipping=Money.of(row.shipping_minor, currency),
-                tax=Money.of(row.tax_minor, currency),
-                total=Money.of(row.total_minor, currency),
-            ),
-            priority=row.priority,
-            destination_country=row.destination_country,
-            note=row.note,
-            placed_at=row.placed_at,
-            confirmed_at=row.confirmed_at,
-            cancelled_at=row.cancelled_at,
-            updated_at=row.updated_at,
-        )
+        return ORDER.of(row)
 
     @classmethod
     async def load(cls, context: Context, uuid: UUID) -> Order | None:
         row = await context.load(queries.orders_by_id, uuid)
         return cls.of(row) if row is not None else None
 
+
+_LINE = Reading(
+    OrderLine,
+    id=Id("OrderLine", "id"),
+    uuid="id",
+    order_uuid="order_id",
+    sku_uuid="sku_id",
+    currency="currency",
+    parent_id=Id("OrderLine", "parent_id"),
+    unit_price=Nested(Reading(UnitPrice, amount="unit_price", currency_code="currency")),
+)
+_LINE.link("sku", sku_of("sku_id"))
+
+ORDER = Reading(
+    Order,
+    id=Id("Order", "id"),
+    uuid="id",
+    channel_uuid="channel_id",
+    customer_uuid="customer_id",
+    currency="currency",
+    currency_code="currency",
+    allowed_actions=Derived(
+        lambda lifecycle, payment, fulfillment, on_hold: rules.allowed_actions(
+            lifecycle, payment, fulfillment, on_hold=on_hold
+        ),
+        lifecycle=Lifecycle,
+        payment_status=PaymentStatus,
+        fulfillment_status=FulfillmentStatus,
+        is_on_hold=(False, True),
+    ),
+)
+ORDER.link("channel", channel_of("channel_id"))
+ORDER.link("lines", Numbered(_LINE, queries.LINES, "order_id", "line_no", also=("currency",)))
 
 _LINES_CURSOR = "order-lines"
 

@@ -15,9 +15,7 @@ from app.kernel.errors import ValidationRefused
 from app.sourcing import cart, commands, queries
 from app.sourcing.api.types import Availability, CartAvailability, CartLineInput, DestinationInput
 from app.sourcing.availability import Promises
-from app.sourcing.rules import Destination
-
-SKUS_MAX = 250
+from app.sourcing.rules import SKUS_MAX, Destination
 
 ChannelCode = Annotated[
     str | None,

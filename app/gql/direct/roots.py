@@ -1,0 +1,238 @@
+"""Root fields that one statement answers: an object by one of its keys, and a page of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from graphql.execution.values import VariableValues
+from sqlalchemy import ColumnElement, Integer, Select, bindparam
+from sqlalchemy.types import TypeEngine
+
+from app.engine import Field, Selection, selection_of
+from app.gql.connections import OrderBy, OrderDirection
+from app.gql.context import Context
+from app.gql.direct.columns import Reading, columns_of, python_name
+from app.gql.direct.pieces import Ask, NotDirect, joined
+from app.gql.where import as_filter
+from app.kernel.filters import Filter, any_of
+from app.kernel.pagination import Listing, Page, PageArguments, Walk
+from app.kernel.prepared import Prepared
+from app.kernel.principal import Principal
+
+# The JSON of the field.  Raises NotDirect where the engine is to answer this request.
+Answering = Callable[[Context, VariableValues], Awaitable[str]]
+Rule = Callable[[Principal], ColumnElement[bool]]
+
+
+class Root(Protocol):
+    def prepared(self, field: Field, ask: Ask) -> Answering:
+        """What answers the field where it stands in an operation.  Raises NotDirect."""
+        ...
+
+
+ROOTS: dict[str, Root] = {}
+
+
+def answers_directly(name: str, root: Root) -> None:
+    """Declare that a root field of queries, by its name in Python, can be answered by one statement."""
+    assert name not in ROOTS, f"{name} is answered already"
+    ROOTS[name] = root
+
+
+class One:
+    """An object, or null, by the one argument that was given.
+
+    rows  all objects, by whatever rule
+    ways  by argument: the column it is compared with, and what makes the column's value of it
+    """
+
+    def __init__(
+        self,
+        reading: Reading[Any],
+        rows: Select[Any],
+        visible: Rule,
+        ways: Mapping[str, tuple[ColumnElement[Any], Callable[[Any], Any]]],
+    ) -> None:
+        self._reading = reading
+        self._rows = rows
+        self._visible = visible
+        self._ways = ways
+
+    def prepared(self, field: Field, ask: Ask) -> Answering:
+        given = ask.given(field)
+        written = joined(self._reading.pieces(selection_of(field), columns_of(self._rows), ask))
+
+        def statement(principal: Principal, way: str) -> Select[Any]:
+            column, _ = self._ways[way]
+            found = self._rows.with_only_columns(written).where(any_of(column, "keys"))
+            return found.where(self._visible(principal))
+
+        read = Prepared(statement)
+
+        async def answer(context: Context, variables: VariableValues) -> str:
+            arguments = [(name, value) for name, value in given(variables).items() if value is not None]
+            if len(arguments) != 1 or (way := self._ways.get(arguments[0][0])) is None:
+                raise NotDirect
+            name, value = arguments[0]
+            parameters = {"keys": [way[1](value)], **ask.values(variables)}
+            rows = await read.shaped(context.reads, parameters, name)
+            return rows[0][0] if rows else "null"
+
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Also:
+    """An argument of a list that narrows it: a condition, and what makes its parameter of what was given.
+
+    The value may raise a refusal, which the engine then finds again.
+    """
+
+    condition: Callable[[Principal, ColumnElement[Any]], ColumnElement[bool]]
+    type: TypeEngine[Any]
+    value: Callable[[Any], Any]
+
+
+class Paged:
+    """A page of a listing as a connection.
+
+    order_by  how the list is sorted where nobody says
+    also      further arguments, by name. Cursors are bound to a filter that does not know them: pages narrowed by them
+              are answered directly as long as no cursor is asked for or given
+    """
+
+    def __init__(
+        self,
+        reading: Reading[Any],
+        listing: Listing,
+        *,
+        order_by: OrderBy[Any] | None = None,
+        also: Mapping[str, Also] | None = None,
+    ) -> None:
+        self._reading = reading
+        self._listing = listing
+        self._order_by = order_by
+        self._also = also or {}
+
+    def prepared(self, field: Field, ask: Ask) -> Answering:
+        given = ask.given(field)
+        shown = _Connection(selection_of(field))
+        source = columns_of(self._listing.select)
+        nodes = [
+            joined(self._reading.pieces(selection, source, ask)).label(f"node_{n}")
+            for n, selection in enumerate(shown.nodes)
+        ]
+
+        def narrowed(
+            principal: Principal, where: Filter | None, search: str | None, also: Sequence[str]
+        ) -> Select[Any]:
+            statement = self._listing.selecting(principal, where, search)
+            for name in also:
+                known = self._also[name]
+                statement = statement.where(known.condition(principal, bindparam(name, type_=known.type)))
+            return statement
+
+        def cut(statement: Select[Any], walk: Walk) -> Select[Any]:
+            keys = walk.keys if shown.has_cursors else []
+            columns: list[ColumnElement[Any]] = [*nodes, *keys]
+            page: Select[Any] = walk.through(statement).limit(bindparam("rows", type_=Integer))
+            return page.with_only_columns(*columns, maintain_column_froms=True)
+
+        def first(
+            principal: Principal, order_by: str | None, descending: bool, backwards: bool, *also: str
+        ) -> Select[Any]:
+            order = self._listing.terms(order_by, descending=descending)
+            return cut(narrowed(principal, None, None, also), Walk(order=order, size=0, backwards=backwards))
+
+        first_page = Prepared(first)
+
+        async def answer(context: Context, variables: VariableValues) -> str:
+            arguments = given(variables)
+            also = {name: arguments[name] for name in self._also if arguments.get(name) is not None}
+            page = PageArguments(*(arguments.get(name) for name in ("first", "after", "last", "before")))
+            if also and (shown.has_cursors or page.after is not None or page.before is not None):
+                raise NotDirect
+            where, search = as_filter(arguments.get("where")), arguments.get("search")
+            sorting: OrderBy[Any] | None = arguments.get("order_by") or self._order_by
+            order_by = sorting.field.value if sorting is not None else None
+            descending = sorting is not None and sorting.direction is OrderDirection.DESC
+            principal = context.principal
+            order = self._listing.terms(order_by, descending=descending)
+            binding = self._listing.binding(
+                principal, context.services.signer, where, search, order_by, descending=descending
+            )
+            walk = Walk.of(page, order, binding)
+            parameters = {"rows": walk.size + 1, **ask.values(variables)}
+            parameters |= {name: self._also[name].value(value) for name, value in also.items()}
+            if where is None and walk.after is None and walk.before is None and not (search and search.strip()):
+                shape = (order_by, descending, walk.backwards, *also)
+                rows = await first_page.shaped(context.reads, parameters, *shape)
+            else:
+                statement = cut(narrowed(principal, where, search, tuple(also)), walk)
+                rows = await context.reads.all(statement, parameters)
+            place = (lambda row: tuple(row)[-len(order) :]) if shown.has_cursors else None
+            return shown.json(walk.page(rows, place, binding))
+
+        return answer
+
+
+class _Connection:
+    """What is selected of a connection.
+
+    nodes  what is selected of its rows: each selection is one column of the statement
+    """
+
+    def __init__(self, selection: Selection) -> None:
+        self.nodes: list[Selection] = []
+        self.has_cursors = False
+        self._shown = self._object(selection, self._of_connection)
+
+    def json(self, page: Page) -> str:
+        return self._shown(page)
+
+    def _object(self, selection: Selection, of: Callable[[Field], Callable[..., str]]) -> Callable[..., str]:
+        fields = [(f'"{field.key}":', self._typename(field) or of(field)) for field in selection.fields]
+        return lambda *shown: "{" + ",".join([key + write(*shown) for key, write in fields]) + "}"
+
+    def _typename(self, field: Field) -> Callable[..., str] | None:
+        if not field.is_typename:
+            return None
+        name = f'"{field.parent.name}"'
+        return lambda *_: name
+
+    def _of_connection(self, field: Field) -> Callable[[Page], str]:
+        match python_name(field):
+            case "nodes":
+                return _all(self._node(field))
+            case "edges":
+                return _all(self._object(selection_of(field), self._of_edge))
+            case "page_info":
+                return self._object(selection_of(field), self._of_page_info)
+        raise NotDirect  # the count is a statement of its own
+
+    def _of_edge(self, field: Field) -> Callable[[Page, int], str]:
+        if python_name(field) == "node":
+            return self._node(field)
+        self.has_cursors = True
+        return lambda page, n: f'"{page.cursors[n]}"'
+
+    def _node(self, field: Field) -> Callable[[Page, int], str]:
+        self.nodes.append(selection_of(field))
+        column = len(self.nodes) - 1
+        return lambda page, n: str(page.rows[n][column])
+
+    def _of_page_info(self, field: Field) -> Callable[[Page], str]:
+        match name := python_name(field):
+            case "has_next_page":
+                return lambda page: "true" if page.has_next else "false"
+            case "has_previous_page":
+                return lambda page: "true" if page.has_previous else "false"
+        self.has_cursors = True
+        end = 0 if name == "start_cursor" else -1
+        return lambda page: f'"{page.cursors[end]}"' if page.cursors else "null"
+
+
+def _all(write: Callable[[Page, int], str]) -> Callable[[Page], str]:
+    return lambda page: "[" + ",".join([write(page, n) for n in range(len(page.rows))]) + "]"
