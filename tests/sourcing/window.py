@@ -67,7 +67,7 @@ class Window:
     async def fresh(self, *skus: str, principal: Principal = STAFF, **variables: Any) -> Any:
         """The data as PostgreSQL has it, or the errors."""
         variables = {"skus": list(skus), **variables}
-        body = (await self.graph.run(self.operation, variables, self.context(principal), 0)).body
+        body = orjson.loads((await self.graph.run(self.operation, variables, self.context(principal), 0)).encoded)
         return body.get("errors") or body["data"]["availability"]
 
     def position(self, answer: KeptAnswer) -> Position:
