@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from contextlib import suppress
 from datetime import timedelta
@@ -20,6 +21,7 @@ from app.jobs import allocate_backorders
 from app.kernel.errors import Refusal
 from app.kernel.principal import Principal
 from app.kernel.telemetry import Telemetry
+from app.kernel.work import Unavailable
 from app.orders import commands as orders
 from app.orders.states import CancelReason, HoldReason
 from tests.builders import STAFF, Shop
@@ -215,6 +217,66 @@ async def live(shop: Shop, redis_url: str, seed: int, steps: int) -> None:
             await compare(window, life, callers)
         assert window.recent.stats.hits > window.recent.stats.misses > 0
         assert window.recent.stats.dropped > 0
+
+
+class SlowReads:
+    """Reads whose answers are late, so that events overtake them."""
+
+    def __init__(self, reads: Any, dice: random.Random) -> None:
+        self._reads = reads
+        self._dice = dice
+
+    async def value(self, sql: str, *arguments: object) -> Any:
+        found = await self._reads.value(sql, *arguments)
+        await asyncio.sleep(self._dice.choice((0, 0, 0.03, 0.06)))
+        return found
+
+
+async def race(shop: Shop, redis_url: str, seed: int, bursts: int) -> None:
+    """Writers and readers at the same time; after each burst nothing that an event overtook may have stayed."""
+    life = Life(shop, seed)
+    await life.furnish()
+    async with opened(shop, redis_url) as window:
+        callers = [STAFF, await storefront(shop, "WEB"), await storefront(shop, "SHOP")]
+        window.recent._reads = SlowReads(window.recent._reads, life.dice)  # type: ignore[assignment]
+        done = asyncio.Event()
+        heads: list[int] = []
+
+        async def write() -> None:
+            for _ in range(3):
+                with suppress(Unavailable):  # others were faster, again and again
+                    await life.happens()
+
+        async def read(dice: random.Random) -> None:
+            while not done.is_set():
+                skus = dice.sample(SKUS, dice.randint(1, len(SKUS)))
+                before = window.stage.hub.head().pos
+                answer = await window.ask(*skus, principal=dice.choice(callers), channel=dice.choice(("WEB", "SHOP")))
+                if answer is not None:
+                    assert before <= window.position(answer).pos <= window.stage.hub.head().pos
+                    heads.append(before)
+                await asyncio.sleep(dice.choice((0, 0, 0.001)))
+
+        readers = [asyncio.create_task(read(random.Random(seed + n))) for n in range(4)]
+        for _ in range(bursts):
+            await asyncio.gather(*(write() for _ in range(4)))
+            await window.stage.settled()
+            await compare(window, life, callers)
+        done.set()
+        await asyncio.gather(*readers)
+        assert len(set(heads)) > 10
+        assert window.recent.stats.hits > 0
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_nothing_that_an_event_overtook_stays(shop: Shop, redis_url: str, seed: int) -> None:
+    await race(shop, redis_url, seed, 30)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100, 110))
+async def test_nothing_that_an_event_overtook_stays_in_longer_races(shop: Shop, redis_url: str, seed: int) -> None:
+    await race(shop, redis_url, seed, 300)
 
 
 @pytest.mark.parametrize("seed", range(3))
