@@ -142,9 +142,9 @@ def _schema() -> Schema:
     return schema.build()
 
 
-def new_graph() -> Graph:
+def new_graph(**given: Any) -> Graph:
     """One that has no answers in mind yet, which databases that are copies of one another would mix up."""
-    return Graph(_schema())
+    return Graph(_schema(), **given)
 
 
 @cache

@@ -37,6 +37,15 @@ async def test_what_is_remembered_takes_no_statement(window: Window) -> None:
     assert (window.recent.stats.hits, window.recent.stats.misses) == (3, 3)
 
 
+@pytest.mark.parametrize("given", [{"engine": False}, {"direct_reads": False}])
+async def test_whatever_runs_operations_the_answer_is_the_same(window: Window, given: dict[str, Any]) -> None:
+    await window.stage.settled()
+    other = Window(window.stage, window.recent, **given)
+    for skus in (["MUG", "NONE"], ["CUP", "MUG"]):
+        answers = [await each.ask(*skus, channel="WEB") for each in (window, other)]
+        assert answers[0] == answers[1] is not None
+
+
 async def test_an_event_of_a_sku_drops_it_and_no_other(shop: Shop, window: Window) -> None:
     await window.warm("MUG", "CUP", channel="WEB")
     await shop.place({"MUG": 2})

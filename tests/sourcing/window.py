@@ -37,15 +37,15 @@ query Ask($skus: [String!]!, $channel: String, $to: DestinationInput, $at: DateT
 class Window:
     """statements  SQL statements that the last answer from memory took"""
 
-    def __init__(self, stage: Stage, recent: RecentAvailability, document: str = ASK) -> None:
+    def __init__(self, stage: Stage, recent: RecentAvailability, **graph: Any) -> None:
         self.stage = stage
         self.shop = stage.shop
         self.recent = recent
         self.statements = 0
-        self.graph = new_graph()
+        self.graph = new_graph(**graph)
         self.kept = KeptAvailability(self.graph, recent, stage.hub.cursors)
-        self.graph.documents.trust([document])
-        self.operation = self.graph.operation(GraphQLRequest(document))
+        self.graph.documents.trust([ASK])
+        self.operation = self.graph.operation(GraphQLRequest(ASK))
         assert self.kept.keeps(self.operation)
 
     async def ask(self, *skus: str, principal: Principal = STAFF, **variables: Any) -> KeptAnswer | None:
