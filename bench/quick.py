@@ -18,7 +18,20 @@ from bench.committed import Ratios, better, fallen, read, renew, worse
 from bench.load import Request, Round, asked, round_of
 from bench.peers import Peer
 from bench.placing import MUTATION
-from bench.reading import ORDER, OURS, RAW, Pace, Question, answering, compare, furnish, questions, skus_drawn, together
+from bench.reading import (
+    KEPT,
+    ORDER,
+    OURS,
+    RAW,
+    Pace,
+    Question,
+    answering,
+    compare,
+    furnish,
+    questions,
+    skus_drawn,
+    together,
+)
 from bench.stage import Stage, stage
 
 PACE = Pace(rounds=8, seconds=0.6, warm_seconds=1.0)
@@ -62,14 +75,17 @@ async def _in_memory() -> dict[str, float]:
 async def _read(stage: Stage, question: Question, sides: Mapping[str, Peer]) -> dict[str, float]:
     rounds = await compare(stage, question, sides, PACE)
     work = READS[question.name]
-    return {
-        f"{work}: CPU of the process, beside {RAW}": _ratio(rounds, lambda each: each.cpu_us),
-        f"{work}: with PostgreSQL's, beside {RAW}": _ratio(rounds, together),
+    found = {
+        f"{work}: CPU of the process, beside {RAW}": _ratio(rounds, OURS, lambda each: each.cpu_us),
+        f"{work}: with PostgreSQL's, beside {RAW}": _ratio(rounds, OURS, together),
     }
+    if KEPT in rounds:
+        found[f"{work}, by GET from memory: with PostgreSQL's, beside {RAW}"] = _ratio(rounds, KEPT, together)
+    return found
 
 
-def _ratio(rounds: Mapping[str, Sequence[Round]], cost: Callable[[Round], float]) -> float:
-    return min(map(cost, rounds[OURS])) / min(map(cost, rounds[RAW]))
+def _ratio(rounds: Mapping[str, Sequence[Round]], side: str, cost: Callable[[Round], float]) -> float:
+    return min(map(cost, rounds[side])) / min(map(cost, rounds[RAW]))
 
 
 async def _placed(stage: Stage, numbers: Sequence[str], sides: Mapping[str, Peer]) -> dict[str, float]:

@@ -108,7 +108,6 @@ async def measure(stage: Stage) -> list[Figure]:
     """Raises Incomplete where a reference can't be had."""
     numbers = await furnish(stage)
     async with answering(stage, COMMANDS) as (sides, left_out):
-        sides[KEPT] = sides[OURS]
         found = {question.name: await compare(stage, question, sides, Pace()) for question in questions(numbers)}
     figures = list(_figures(found))
     if left_out:
@@ -127,7 +126,8 @@ COMMANDS: dict[str, Callable[[], list[str]]] = {
 @asynccontextmanager
 async def answering(stage: Stage, names: Iterable[str]) -> AsyncIterator[tuple[dict[str, Peer], list[str]]]:
     """Our API and these peers, ready to be asked; and why those that are not among them can't be had."""
-    sides, left_out = {OURS: Peer(OURS, int(stage.url.rpartition(":")[2]), stage.api_pid)}, []
+    ours = Peer(OURS, int(stage.url.rpartition(":")[2]), stage.api_pid)
+    sides, left_out = {OURS: ours, KEPT: ours}, []
     async with AsyncExitStack() as running:
         for name in names:
             try:

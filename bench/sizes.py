@@ -11,7 +11,9 @@ from bench.peers import Peer
 from bench.plots import Panel, Plot, Points
 from bench.reading import (
     AVAILABILITY,
+    KEPT,
     MERCURIUS,
+    OF_STOREFRONTS,
     ORDER,
     ORM,
     OURS,
@@ -65,7 +67,7 @@ def _availability(skus: int) -> Question:
     dice = random.Random(SEED)
     return Question(
         name="Availability",
-        documents=dict.fromkeys((OURS, MERCURIUS, ORM, RAW), AVAILABILITY),
+        documents={**dict.fromkeys((OURS, MERCURIUS, ORM, RAW), AVAILABILITY), KEPT: OF_STOREFRONTS},
         variables=[{"skus": skus_drawn(dice, skus), "channel": "WEB"} for _ in range(VARIED)],
         seen=availability_seen,
     )
