@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sized
 
 from app.engine import Reason
 from app.gql.faults import Met
+from app.gql.groups import Groups
 from app.kernel.combiner import Combiner
 from app.kernel.telemetry import Telemetry
 from app.live.hub import Hub
@@ -23,7 +24,9 @@ def of_hub(telemetry: Telemetry, hub: Hub, streams: Sized) -> None:
     total("faults", "Errors of ours that clients were told of with a reference, which the log has.", lambda: Met.faults)
     gauge("streams_open", "WebSockets and event streams open.", lambda: len(streams))
     gauge(
-        "hub_mailboxes", "Subscriptions being served, and what this process itself listens for.", lambda: hub.mailboxes
+        "hub_mailboxes",
+        "Subscriptions told alone, groups, and what this process itself listens for.",
+        lambda: hub.mailboxes,
     )
     gauge("hub_healthy", "1 while events reach this process, by push or by polling.", lambda: hub.healthy)
     gauge("hub_pushing", "1 while Redis brings events, 0 while PostgreSQL is polled.", lambda: source.pushing)
@@ -48,6 +51,18 @@ def of_hub(telemetry: Telemetry, hub: Hub, streams: Sized) -> None:
     resumes = "Resumed subscriptions, by where the missed events came from."
     total("hub_resumes", resumes, lambda: stats.from_ring, source="ring")
     total("hub_resumes", resumes, lambda: stats.from_log, source="log")
+
+
+def of_groups(telemetry: Telemetry, groups: Groups) -> None:
+    """Subscriptions of this process that are told together with others who asked the same."""
+    telemetry.gauge("groups", "Groups of subscriptions that one reader of the log tells.", lambda: len(groups))
+    telemetry.gauge("group_seats", "Subscriptions that a group tells; the others are told alone.", lambda: groups.seats)
+    telemetry.total("group_deliveries", "Frames that groups have sent.", lambda: groups.told)
+    telemetry.total(
+        "group_departures",
+        "Times that a subscription had to go on alone: too slow, rights changed, log anew, or an answer with an error.",
+        lambda: groups.let_go,
+    )
 
 
 def of_engine(telemetry: Telemetry, not_covered: Mapping[Reason, int]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import explorer, schema
 from app.gql.execution import Graph
@@ -23,6 +24,17 @@ from app.wiring import Services
 # (Beside an installed package lies the library of that name.)
 _BESIDE = Path(__file__).parents[1] / "graphql" / "operations"
 OPERATIONS = _BESIDE if _BESIDE.is_dir() else Path(__file__).parent / "graphql" / "operations"
+
+
+class Sockets:
+    """Serves the WebSockets of a path ahead of the router, whose calls each of them would hold while it is open."""
+
+    def __init__(self, app: ASGIApp, path: str, serve: ASGIApp) -> None:
+        self._app, self._path, self._serve = app, path, serve
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        mine = scope["type"] == "websocket" and scope["path"] == self._path
+        return (self._serve if mine else self._app)(scope, receive, send)
 
 
 def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starlette:
@@ -42,6 +54,7 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
         engine=settings.engine,
         direct_reads=settings.direct_reads,
         not_covered=services.not_covered,
+        groups=services.groups,
     )
     graph.documents.trust_folder(OPERATIONS)
     house = services.house(graph)
@@ -56,14 +69,15 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
 
     routes: list[BaseRoute] = [
         Route("/graphql", GraphQLHttp(house), methods=None),
-        WebSocketRoute(
-            "/graphql",
-            GraphQLWebSocket(house, init_seconds=settings.socket_init_seconds),
-        ),
         *services.health.routes(),
         *explorer.routes(settings),
     ]
-    app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(RequestLog, telemetry=services.telemetry)])
+    sockets = GraphQLWebSocket(house, init_seconds=settings.socket_init_seconds)
+    middleware = [
+        Middleware(RequestLog, telemetry=services.telemetry),
+        Middleware(Sockets, path="/graphql", serve=sockets),
+    ]
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=middleware)
     app.state.services = services
     app.state.before_exit = [services.health.drain, services.hub.drain]
     return app

@@ -12,6 +12,9 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+
+from app.gql.websocket import WIRE
 
 HEAD_BYTES_MAX = 64 * 1024
 LINGER_SECONDS = 10.0
@@ -57,6 +60,28 @@ class Http(HttpToolsProtocol):
 class WebSockets(WebSocketsSansIOProtocol):
     """WebSockets that tell every peer why they close, and let go of those that do not answer."""
 
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.queue = Inbox()  # type: ignore[assignment]
+        self.writable = Gate()  # type: ignore[assignment]
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.handshake_initiated and not self.handshake_complete and not self.conn.extensions:
+            self.scope["extensions"][WIRE] = self  # type: ignore[assignment]
+
+    def write(self, frame: bytes) -> bool:
+        """The application's short way, `app.gql.websocket.Wire`; not past what the peer has yet to read."""
+        if self.close_sent or not self.writable.is_set() or self.transport.is_closing():
+            return False
+        self.transport.write(frame)
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.handshake_initiated and not self.close_sent:
+            self.scope["extensions"].pop(WIRE, None)
+
     def data_received(self, data: bytes) -> None:
         if self.conn.parser_exc is not None:  # it was told, and goes on sending what it had begun
             self.conn.receive_data(data)
@@ -99,6 +124,10 @@ class WebSockets(WebSocketsSansIOProtocol):
         if self.transport.is_closing() or (self.close_sent and self.handshake_complete):
             raise ClientDisconnected
         await super().send(message)
+        if message["type"] == "websocket.accept":
+            # Of its handshake an open socket has no further use.
+            self.scope["headers"] = []
+            self.request = self.response = None  # type: ignore[assignment]
 
     def keepalive_timeout(self) -> None:
         """The peer answered no ping. The transport is cut off: closing it would wait for the peer to read the rest."""
@@ -114,6 +143,58 @@ class WebSockets(WebSocketsSansIOProtocol):
         """A peer that reads nothing would keep a closed socket open as well."""
         super().on_task_complete(task)
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+
+class Inbox:
+    """What a socket has received, for its one reader: what asyncio.Queue does, without the 2 kB it takes."""
+
+    __slots__ = ("_messages", "_reader")
+
+    def __init__(self) -> None:
+        self._messages: list[Any] = []
+        self._reader: asyncio.Future[None] | None = None
+
+    def empty(self) -> bool:
+        return not self._messages
+
+    def put_nowait(self, message: Any) -> None:
+        self._messages.append(message)
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    async def get(self) -> Any:
+        while not self._messages:
+            self._reader = asyncio.get_running_loop().create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        return self._messages.pop(0)
+
+
+class Gate:
+    """asyncio.Event, likewise: open most of the time, and then nobody waits."""
+
+    __slots__ = ("_opened",)
+
+    def __init__(self) -> None:
+        self._opened: asyncio.Future[None] | None = None
+
+    def is_set(self) -> bool:
+        return self._opened is None
+
+    def set(self) -> None:
+        if self._opened is not None and not self._opened.done():
+            self._opened.set_result(None)
+        self._opened = None
+
+    def clear(self) -> None:
+        if self._opened is None:
+            self._opened = asyncio.get_running_loop().create_future()
+
+    async def wait(self) -> None:
+        while self._opened is not None:
+            await asyncio.shield(self._opened)  # one who gives up is not alone in waiting
 
 
 def _end(transport: asyncio.Transport, last_words: bytes) -> None:

@@ -17,6 +17,7 @@ from app.gql.caller import Caller
 from app.gql.context import Context
 from app.gql.door import House
 from app.gql.execution import Graph
+from app.gql.groups import Groups
 from app.gql.streams import Streams
 from app.health import Health
 from app.kernel import access_log
@@ -80,7 +81,9 @@ class Services:
         self.origins = Origins(self.database)
         self.health = Health(self.database, self.telemetry, self.hub)
         self.not_covered: Counter[Reason] = Counter()
+        self.groups = Groups()
         figures.of_hub(self.telemetry, self.hub, self.streams)
+        figures.of_groups(self.telemetry, self.groups)
         figures.of_engine(self.telemetry, self.not_covered)
         figures.of_combiner(self.telemetry, self.runner.combiner)
         figures.of_availability(self.telemetry, self.recent_availability)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import TypeVar
 from uuid import UUID
 
@@ -25,6 +26,12 @@ T = TypeVar("T")
 
 REMEMBERED_SECONDS = 5.0
 REMEMBERED_MAX = 10_000
+
+
+# The same object for all who have the same: every open socket holds its caller's.
+@lru_cache(maxsize=1_024)
+def _scopes(given: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(given)
 
 
 class Authenticator:
@@ -104,7 +111,7 @@ class Authenticator:
         return Principal(
             kind=Kind(holder.kind),
             id=f"client:{holder.client_id}",
-            scopes=frozenset(holder.scopes),
+            scopes=_scopes(tuple(holder.scopes)),
             channel_id=holder.channel_id,
             expires_at=holder.expires_at,
         )

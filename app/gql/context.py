@@ -51,6 +51,7 @@ class Context:
     look_again  the principal as of now, past every cache; None when its credential is no longer good
     together    for an event of several: what they refer to
     stand_in    given what a root asks, what its resolver is to return: for answers that are made from memory
+    settles     for a subscription: its source is to say when there is nothing left to tell (`gql.groups.Still`)
     """
 
     principal: Principal
@@ -61,6 +62,7 @@ class Context:
     look_again: Callable[[], Awaitable[Principal | None]] | None = None
     together: Together | None = None
     stand_in: Callable[[Any], Any] | None = None
+    settles: bool = False
     _loaders: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict, repr=False)
     _rehearsal: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Hashable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -28,15 +29,19 @@ from app.gql.context import Context
 from app.gql.direct import Direct, NotDirect
 from app.gql.documents import TOKENS_MAX, Documents, Operation, Refused
 from app.gql.faults import Mistake
+from app.gql.groups import Groups, Rest, Seat, Still
 from app.gql.payload import GraphQLRequest, document_of
 from app.gql.resume import starting_after
 from app.gql.rights import denial
 from app.gql.scopes import Rights
 from app.gql.shared import Shared
+from app.gql.viewer import Viewer
 from app.kernel.errors import Refusal
 from app.kernel.limits import ANSWER_BYTES_MAX
 from app.kernel.principal import Kind, Principal
-from app.live.outage import give_way, is_outage
+from app.live import attachment
+from app.live.mailbox import EndReason
+from app.live.outage import give_way, is_outage, patiently
 
 log = structlog.get_logger("orderwire.gql")
 
@@ -81,6 +86,30 @@ class Ended(Exception):
         return any(error["extensions"].get("code") == "UNAUTHENTICATED" for error in self.errors)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A subscription that has begun, for all who asked the same.
+
+    same  equal for all who sent this operation with these variables
+    """
+
+    graph: Graph
+    operation: Operation
+    executor: Executor[Context]
+    same: bytes
+
+    async def answer(self, event: Any, new_context: Callable[[], Context]) -> Answer:
+        return await self.graph.event(self, event, new_context)
+
+    def alike(self, principal: Principal) -> Hashable:
+        """Equal for all who are told the same."""
+        return self.operation, self.same, principal.sees_as
+
+
+class _NotBegun(Exception):
+    """The database is away, and nothing has been told yet."""
+
+
 class Graph:
     """The schema as the transports use it.
 
@@ -89,6 +118,7 @@ class Graph:
     engine       run operations compiled
     direct_reads answer by one SQL statement what can be; takes the engine
     not_covered  how many operations graphql-core ran because the engine does not cover them, by the reason
+    groups       where subscribers are told together
     """
 
     def __init__(
@@ -102,6 +132,7 @@ class Graph:
         engine: bool = True,
         direct_reads: bool = True,
         not_covered: Counter[Reason] | None = None,
+        groups: Groups | None = None,
     ) -> None:
         self.not_covered = Counter() if not_covered is None else not_covered
         self.schema = schema._schema  # noqa: SLF001 (strawberry offers no other way in)
@@ -109,6 +140,7 @@ class Graph:
         self._direct_reads = direct_reads
         self.rights = Rights(self.schema)
         self.documents = Documents(self.schema, self.rights, tokens_max=tokens_max, introspection=introspection)
+        self.groups = Groups() if groups is None else groups
         self._shared: Shared[Answer | None] = Shared()
         self.timeout = timeout
         self._answer_bytes_max = answer_bytes_max
@@ -164,39 +196,84 @@ class Graph:
         variables: dict[str, Any],
         new_context: Callable[[], Context],
         after: str | None = None,
+        seat: Seat | None = None,
     ) -> AsyncGenerator[Answer, None]:
         """Execute a subscription: one answer for each event, every event in a context of its own.
 
         after  the position to resume from; replaces the root field's argument `after`, if it has one
+        seat   where the subscriber may be told the rest, by a group: then this ends with the seat taken
         Raises Ended.
         """
         document = operation.document.ast
-        group = operation.group(variables)
+        same = operation.group(variables)
         if after is not None:
             document = starting_after(self.schema, document, operation.node, after)
         while True:
             context = new_context()
+            context.settles = seat is not None
             executor, events = await self._source(operation, variables, context, document)
-            began = False
+            asked = Asked(self, operation, executor, same)
             try:
-                while True:
-                    give_way()
-                    try:
-                        event = await anext(events)
-                    except StopAsyncIteration:
-                        return
-                    except Exception as problem:  # a source may fail in any way, and its client hears of it
-                        if is_outage(problem) and not began:
-                            break
-                        raise Ended([faults.told(problem, context.request_id)]) from None
-                    began = True
-                    yield await self._event(operation, executor, event, group, new_context)
+                async with aclosing(self._answers(asked, events, context, new_context, seat)) as answers:
+                    async for answer in answers:
+                        yield answer
+                return
+            except _NotBegun:
+                pass
             finally:
                 if (close := getattr(events, "aclose", None)) is not None:
                     await close()
-            # The database is away and nothing was told yet: an error would be final for clients, waiting is not.
+            # An error would be final for clients, waiting is not.
             give_way()
             await asyncio.sleep(_AWAY_SECONDS)
+
+    async def go_on(self, rest: Rest, new_context: Callable[[], Context], seat: Seat) -> AsyncGenerator[Answer, None]:
+        """What a group has left for this subscriber to be told, as `stream` does.  Raises Ended."""
+        context, group = new_context(), rest.group
+        context.settles = True
+        async with aclosing(group.again(Viewer(context), rest.cursor)) as events:
+            answers = self._answers(group.asked, events, context, new_context, seat, again=True)
+            async with aclosing(answers):
+                async for answer in answers:
+                    yield answer
+
+    async def _answers(
+        self,
+        asked: Asked,
+        events: AsyncIterator[Any],
+        context: Context,
+        new_context: Callable[[], Context],
+        seat: Seat | None,
+        *,
+        again: bool = False,
+    ) -> AsyncGenerator[Answer, None]:
+        """The answers to a source's events, until it ends or the subscriber has its seat.
+
+        again  the subscriber was seated before: its rights may have changed meanwhile
+        Raises Ended, and _NotBegun.
+        """
+        began = again
+        while True:
+            give_way()
+            try:
+                event = await anext(events)
+                if again:  # asked for once the source is sure to hear of later changes itself
+                    again = False
+                    if not await patiently(context.renew):
+                        Viewer(context).refuse(attachment.Ended(EndReason.ACCESS_REVOKED))
+            except StopAsyncIteration:
+                return
+            except Exception as problem:  # a source may fail in any way, and its client hears of it
+                if is_outage(problem) and not began:
+                    raise _NotBegun from None
+                raise Ended([faults.told(problem, context.request_id)]) from None
+            began = True
+            if not isinstance(event, Still):
+                yield await self.event(asked, event, new_context)
+            elif seat is not None and self.groups.seat(
+                seat, asked.alike(context.principal), event, asked, context, new_context
+            ):
+                return
 
     async def _source(
         self, operation: Operation, variables: dict[str, Any], context: Context, document: DocumentNode
@@ -247,14 +324,7 @@ class Graph:
         self.not_covered[operation.not_covered] += 1
         return None
 
-    async def _event(
-        self,
-        operation: Operation,
-        executor: Executor[Context],
-        event: Any,
-        group: bytes,
-        new_context: Callable[[], Context],
-    ) -> Answer:
+    async def event(self, asked: Asked, event: Any, new_context: Callable[[], Context]) -> Answer:
         """The answer to one event. While the database is away it waits: an event is told whole or not yet.
 
         Subscribers who ask the same with the same rights share the answer to an event that says it may be shared.
@@ -263,11 +333,11 @@ class Graph:
         while True:
             context = new_context()
             if shared is None:
-                answer = await self._shown(operation, executor, event, context)
+                answer = await self._shown(asked.operation, asked.executor, event, context)
             else:
                 answer = await self._shared.get(
-                    (operation, group, context.principal.sees_as, shared),
-                    partial(self._shown, operation, executor, event, context),
+                    (asked.alike(context.principal), shared),
+                    partial(self._shown, asked.operation, asked.executor, event, context),
                     _may_be_shared,
                 )
             if answer is not None:

@@ -21,6 +21,10 @@ INITIALISATION_TIMEOUT = 4408
 SUBSCRIBER_EXISTS = 4409
 TOO_MANY_INITIALISATIONS = 4429
 
+# By RFC 6455: a last frame with text; and the lengths that say how many bytes the length takes.
+_WHOLE_TEXT = 0x81
+_TWO_BYTES, _EIGHT_BYTES = 126, 127
+
 _WITH_ID = ("subscribe", "complete")
 _KNOWN = ("connection_init", "ping", "pong", *_WITH_ID)
 
@@ -77,3 +81,18 @@ def frame(type_: str, id_: str | None = None, payload: Any = None) -> str:
     if payload is not None:
         body["payload"] = payload
     return orjson.dumps(body).decode()
+
+
+def next_frame(id_: str, payload: bytes) -> bytes:
+    """The frame of an answer that is JSON already."""
+    return b'{"type":"next","id":%b,"payload":%b}' % (orjson.dumps(id_), payload)
+
+
+def on_the_wire(text: bytes) -> bytes:
+    """The text as one WebSocket frame of a server: whole, not masked, not compressed."""
+    size = len(text)
+    if size < _TWO_BYTES:
+        return bytes((_WHOLE_TEXT, size)) + text
+    if size < 1 << 16:
+        return bytes((_WHOLE_TEXT, _TWO_BYTES)) + size.to_bytes(2, "big") + text
+    return bytes((_WHOLE_TEXT, _EIGHT_BYTES)) + size.to_bytes(8, "big") + text

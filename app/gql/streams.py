@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 from app.gql.caller import Caller
@@ -43,15 +44,24 @@ class Streams:
 
     @contextmanager
     def entered(self, stream: Stream) -> Iterator[None]:
-        self._open.add(stream)
-        let_go = self.drain.register(lambda: stream.close(RESTARTING, _RESTARTING_REASON))
-        if self.drain.closing:
-            stream.close(RESTARTING, _RESTARTING_REASON)
+        leave = self.enter(stream)
         try:
             yield
         finally:
+            leave()
+
+    def enter(self, stream: Stream) -> Callable[[], None]:
+        """Take in a stream; returns how it leaves."""
+        self._open.add(stream)
+        let_go = self.drain.register(partial(stream.close, RESTARTING, _RESTARTING_REASON))
+        if self.drain.closing:
+            stream.close(RESTARTING, _RESTARTING_REASON)
+
+        def leave() -> None:
             let_go()
             self._open.discard(stream)
+
+        return leave
 
     def revoke(self, credential: str) -> None:
         """End what this credential opened; the client is told not to try again with it."""
@@ -72,12 +82,17 @@ class Streams:
                 stream.close(FORBIDDEN, "Your rights have changed: connect again.")
 
 
+def end_in_time(stream: Stream, clock: Clock) -> Alarm | None:
+    """Close the stream once its caller's credential expires, unless the alarm is cancelled; None if it never does."""
+    expires_at = stream.caller.principal.expires_at
+    reason = "Your token has expired: connect again with a fresh one."
+    return None if expires_at is None else Alarm(clock, expires_at, lambda: stream.close(FORBIDDEN, reason))
+
+
 @contextmanager
 def ended_in_time(stream: Stream, clock: Clock) -> Iterator[None]:
     """Within the block the stream is closed as soon as its caller's credential expires."""
-    expires_at = stream.caller.principal.expires_at
-    reason = "Your token has expired: connect again with a fresh one."
-    alarm = None if expires_at is None else Alarm(clock, expires_at, lambda: stream.close(FORBIDDEN, reason))
+    alarm = end_in_time(stream, clock)
     try:
         yield
     finally:

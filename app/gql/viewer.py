@@ -21,6 +21,10 @@ class Viewer:
         return self._context.principal
 
     @property
+    def settles(self) -> bool:
+        return self._context.settles
+
+    @property
     def reads(self) -> Reads:
         return self._context.reads
 

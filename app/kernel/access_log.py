@@ -39,11 +39,14 @@ class Request:
     operation, kind, principal  set by the transports: the operation's name, its type, the caller's id
     status                      set by sockets, whose operations have none of their own
     traceparent                 as the client sent it, where it is valid
+    around                      the request whose ids it has, being a part of it
     """
 
     __slots__ = ("kind", "operation", "principal", "request_id", "sql", "status", "trace_id", "traceparent", "watching")
 
-    def __init__(self, headers: list[tuple[bytes, bytes]], watching: Watching | None = None) -> None:
+    def __init__(
+        self, headers: list[tuple[bytes, bytes]], watching: Watching | None = None, around: Request | None = None
+    ) -> None:
         self.watching = watching
         self.status = 200
         self.operation: str | None = None
@@ -51,6 +54,8 @@ class Request:
         self.principal: str | None = None
         self.traceparent: str | None = None
         self.request_id = self.trace_id = ""
+        if around is not None:
+            self.request_id, self.trace_id, self.traceparent = around.request_id, around.trace_id, around.traceparent
         for name, value in headers:
             if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
                 self.request_id = value.decode("ascii")
@@ -72,30 +77,57 @@ def tell(operation: str | None, kind: str) -> None:
         request.operation, request.kind = operation, kind
 
 
-@contextmanager
-def operation_of_socket() -> Iterator[Request]:
-    """One operation of the socket under way, as a request of its own: with its line, its figures and its span."""
-    around = current()
-    request = Request([], around.watching if around is not None else None)
-    if around is not None:
-        request.request_id, request.trace_id, request.traceparent = (
-            around.request_id,
-            around.trace_id,
-            around.traceparent,
-        )
-    began, mark, counting = perf_counter(), _current.set(request), statements.set(request.sql)
-    span = request.watching.serving(request, "WEBSOCKET") if request.watching is not None else None
-    try:
-        yield request
-    except BaseException:
-        request.status = CLIENT_GONE  # or it completed a subscription: nobody waits for more
-        raise
-    finally:
-        seconds = perf_counter() - began
-        if span is not None:
-            span.end(request.status)
+class SocketOperation:
+    """One operation of a socket, as a request of its own: with its line, its figures and its span.
+
+    It is under way in a `with` block. One that is laid aside goes on without, and without a task, until `end`, or until
+    another block takes it up again.
+    """
+
+    __slots__ = ("_around", "_began", "_laid_aside", "_span", "request")
+
+    def __init__(self) -> None:
+        around = current()
+        self.request = request = Request([], around.watching if around is not None else None, around)
+        self._around = around
+        self._began = perf_counter()
+        self._laid_aside = False
+        self._span = request.watching.serving(request, "WEBSOCKET") if request.watching is not None else None
+
+    @contextmanager
+    def under_way(self) -> Iterator[Request]:
+        request = self.request
+        if self._laid_aside:
+            self._laid_aside = False
+            if self._span is not None:
+                self._span.enter()
+        mark, counting = _current.set(request), statements.set(request.sql)
+        try:
+            yield request
+        except BaseException:
+            request.status = CLIENT_GONE  # or it completed a subscription: nobody waits for more
+            raise
+        finally:
+            if not self._laid_aside:
+                self.end()
+            elif self._span is not None:
+                self._span.leave()
+            statements.reset(counting)
+            _current.reset(mark)
+
+    def lay_aside(self) -> None:
+        """Have the block end without an end of the operation."""
+        self._laid_aside = True
+
+    def end(self, status: int | None = None) -> None:
+        request, seconds = self.request, perf_counter() - self._began
+        if status is not None:
+            request.status = status
+        if self._span is not None:
+            self._span.end(request.status)
         if request.watching is not None:
             request.watching.requested(request.kind or "other", request.status, seconds)
+        mark = _current.set(request)
         log.info(
             "operation",
             status=request.status,
@@ -104,13 +136,14 @@ def operation_of_socket() -> Iterator[Request]:
             operation=request.operation,
             sql=request.sql.value,
         )
-        statements.reset(counting)
         _current.reset(mark)
-        if around is not None:
-            around.sql.value += request.sql.value
+        if self._around is not None:
+            self._around.sql.value += request.sql.value
 
 
 class Span(Protocol):
+    def enter(self) -> None: ...
+    def leave(self) -> None: ...
     def end(self, status: int) -> None: ...
 
 

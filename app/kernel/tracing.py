@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextvars import Token
 from typing import Any
 
 from opentelemetry import context as contexts
@@ -24,7 +25,16 @@ class RequestSpan:
     def __init__(self, span: trace.Span, request: Request) -> None:
         self._span = span
         self._request = request
-        self._mark = contexts.attach(trace.set_span_in_context(span))
+        self.enter()
+
+    def enter(self) -> None:
+        """From here on it is the parent of what happens in this task."""
+        self._mark: Token[contexts.Context] | None = contexts.attach(trace.set_span_in_context(self._span))
+
+    def leave(self) -> None:
+        if self._mark is not None:
+            contexts.detach(self._mark)
+            self._mark = None
 
     def end(self, status: int) -> None:
         span, request = self._span, self._request
@@ -34,7 +44,7 @@ class RequestSpan:
         span.set_attribute("orderwire.sql_statements", request.sql.value)
         if status >= 500:
             span.set_status(Status(StatusCode.ERROR))
-        contexts.detach(self._mark)
+        self.leave()
         span.end()
 
 

@@ -95,12 +95,27 @@ class Ended:
     reason: EndReason
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Between two items: whoever follows has been told everything that the hub has handed out.
+
+    place  up to where in the log that is, as of now; None once something waits, so that it no longer is
+    """
+
+    hub: Hub
+    place: Callable[[], Position | None]
+
+
 class Attachment(Generic[M]):
-    """A mailbox on the hub for the time of a stream."""
+    """A mailbox on the hub for the time of a stream.
+
+    unnamed  the snapshot shows changes that its position does not name: only versions tell them when they come
+    """
 
     def __init__(self, hub: Hub, viewer: Viewer, topics: Collection[str], mailbox: M) -> None:
         self.mailbox = mailbox
         self.topics = frozenset(topics)
+        self.unnamed = False
         self._hub = hub
         self._viewer = viewer
         self._expiry: Alarm | None = None
@@ -127,9 +142,19 @@ class Attachment(Generic[M]):
         for _ in range(_SETTLE_TRIES):
             position, state = await patiently(lambda: self._look(show))
             if len(position.ahead) <= _AHEAD_MAX:
+                self.unnamed = False
                 return position, state
             await asyncio.sleep(_SETTLE_SECONDS)
+        self.unnamed = True
         return replace(position, ahead=()), state
+
+    def told(self, place: Position) -> Position | None:
+        """Up to where all has been told by a reader who has dealt with it up to `place`; None where something waits."""
+        head = self._hub.head()
+        if not self.mailbox.is_quiet or self.unnamed or place.ahead or head.epoch != place.epoch:
+            return None
+        # A snapshot may show more than this process has heard of yet.
+        return head if head.pos >= place.pos else place
 
     async def _look(self, show: Callable[[Reads], Awaitable[State[T]]]) -> tuple[Position, State[T]]:
         shard = self._hub.log.shard

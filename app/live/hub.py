@@ -86,7 +86,7 @@ class Hub(Broadcast):
 
     @property
     def mailboxes(self) -> int:
-        return len(self._topics)
+        return sum(bool(topics) for topics in self._topics.values())
 
     @property
     def depth(self) -> int:
@@ -145,7 +145,7 @@ class Hub(Broadcast):
             self.ring.append(event)
             for topic in event.topics:
                 if topic == AUTH:
-                    for mailbox in self._minding_rights:
+                    for mailbox in list(self._minding_rights):  # some go when they hear of it
                         mailbox.note_rights(event.subject)
                 for mailbox in self._mailboxes.get(topic, ()):
                     mailbox.offer(event)
@@ -156,7 +156,7 @@ class Hub(Broadcast):
     def _skip(self, last: LoggedEvent) -> None:
         self.ring.clear()
         self._position = Position(last.epoch, self.log.shard, last.pos)
-        for mailbox in self._topics:
+        for mailbox in list(self._topics):
             mailbox.overflow()
 
     def _stand(self, position: Position) -> None:
@@ -164,6 +164,6 @@ class Hub(Broadcast):
         self._position = position
         if self.started.is_set():
             self.stats.resets += 1
-            for mailbox in self._topics:
+            for mailbox in list(self._topics):
                 mailbox.renumber()
         self.started.set()

@@ -8,11 +8,12 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from itertools import zip_longest
 from typing import Generic, TypeVar
 
 from app.kernel.clock import Alarm
 from app.kernel.db import Reads
-from app.live.attachment import Attachment, Ended, Reset, Snapshot, State, Viewer
+from app.live.attachment import Attachment, Ended, Reset, Settled, Snapshot, State, Viewer
 from app.live.events import LoggedEvent, Position
 from app.live.hub import Hub
 from app.live.mailbox import LatestMailbox
@@ -28,11 +29,17 @@ KEYS_MAX = 10_000
 
 @dataclass(frozen=True, slots=True)
 class LatestChange(Generic[K, V]):
-    """What a key is worth now. Several changes, or none that is visible, may lie between two of these."""
+    """What a key is worth now. Several changes, or none that is visible, may lie between two of these.
+
+    pos   where in the log the key changed last; beyond all positions where time alone changed it
+    told  with this, all that changed up to here has been told
+    """
 
     key: K
     value: V
     cursor: str
+    pos: int
+    told: int
 
 
 async def follow_latest(
@@ -47,19 +54,22 @@ async def follow_latest(
     after: str | None = None,
     keys_max: int = KEYS_MAX,
     due: Callable[[], tuple[K, datetime] | None] = lambda: None,
-) -> AsyncGenerator[Snapshot[T] | LatestChange[K, V] | Reset | Ended, None]:
+    settling: bool = False,
+) -> AsyncGenerator[Snapshot[T] | LatestChange[K, V] | Settled | Reset | Ended, None]:
     """Snapshot, then the present value of each key that changed, no more often than the throttle allows.
 
     keys      what an event touches, of what this caller watches; called while events are handed out, so quick
     read      present values of the keys in one batch; a key left out is not shown (gone, or not the caller's to see)
     due       the key that will next change by the passing of time alone, and when; asked again after each read
     after     a cursor of any earlier item: what changed since comes with its present value
+    settling  say so whenever there is nothing left to tell
     Raises CursorRefused. A caller too far behind gets Reset(TOO_MANY_CHANGES) and a snapshot.
     """
     start = hub.cursors.open(after) if after is not None else None
     mailbox = LatestMailbox(keys, keys_max=keys_max)
     async with Attachment(hub, viewer, topics, mailbox) as attached:
         reader = _Reader(hub, viewer, attached, keys, read, due, keys_max=keys_max, throttle_seconds=throttle_seconds)
+        settled = Settled(hub, reader.told)
         reset: ResetReason | None = None
         while mailbox.ended is None:
             try:
@@ -78,7 +88,10 @@ async def follow_latest(
                     reader.place = start
                 async with aclosing(reader.changes(resuming=start is not None)) as changes:
                     async for change in changes:
-                        yield change
+                        if change is not None:
+                            yield change
+                        elif settling and reader.told() is not None:
+                            yield settled
             except CannotResume as lost:
                 start, reset = None, lost.reason
         yield Ended(mailbox.ended)
@@ -115,8 +128,15 @@ class _Reader(Generic[K, V]):
     def cursor(self) -> str:
         return self._hub.cursors.seal(self.place)
 
-    async def changes(self, *, resuming: bool) -> AsyncGenerator[LatestChange[K, V], None]:
-        """Present values of the keys touched after `place`, until the mailbox ends.  Raises CannotResume."""
+    def told(self) -> Position | None:
+        """Up to where everything has been told; None where something waits."""
+        return self._attached.told(self.place)
+
+    async def changes(self, *, resuming: bool) -> AsyncGenerator[LatestChange[K, V] | None, None]:
+        """Present values of the keys touched after `place`, until the mailbox ends; None before it waits for more.
+
+        Raises CannotResume.
+        """
         loop = asyncio.get_running_loop()
         shown_at = -self._throttle_seconds
         if resuming:
@@ -126,6 +146,8 @@ class _Reader(Generic[K, V]):
                     yield change
         while True:
             give_way()
+            if self._mailbox.is_quiet:
+                yield None
             with self._alarm():
                 await self._mailbox.ready()
             if (early := shown_at + self._throttle_seconds - loop.time()) > 0 and not self._mailbox.has_ended():
@@ -140,7 +162,7 @@ class _Reader(Generic[K, V]):
 
             # In one step: what the mailbox holds is all that was touched up to the head.
             head, taken = self._hub.head(), self._mailbox.take()
-            touched = [key for key, pos in taken.items() if pos > self.place.pos]
+            touched = {key: pos for key, pos in taken.items() if pos > self.place.pos}
             shown_at = loop.time()
             async with aclosing(self._show(touched, head)) as changes:
                 async for change in changes:
@@ -159,25 +181,32 @@ class _Reader(Generic[K, V]):
         finally:
             alarm.cancel()
 
-    async def _touched_since(self) -> tuple[Collection[K], Position]:
+    async def _touched_since(self) -> tuple[Mapping[K, int], Position]:
         """Keys touched between `place` and the head, from where the mailbox goes on.  Raises CannotResume."""
         if self._mailbox.renumbered:
             raise Renumbered
         head = self._hub.head()
         self._mailbox.rearm()
-        touched: set[K] = set()
+        touched: dict[K, int] = {}
         async for page in replay(self._hub, self._attached.topics, after=self.place, upto=head.pos):
             for event in page:
-                touched.update(self._keys(event))
+                touched.update(dict.fromkeys(self._keys(event), event.pos))
             if len(touched) > self._keys_max:
                 raise CannotResume(ResetReason.TOO_MANY_CHANGES)
         return touched, head
 
-    async def _show(self, keys: Collection[K], head: Position) -> AsyncGenerator[LatestChange[K, V], None]:
-        """Read and yield the values. Only the last one carries the new place: before it, not all has been shown."""
-        values = await patiently(lambda: self._read(self._viewer.reads, keys)) if keys else {}
-        before = self.cursor
-        if head.pos > self.place.pos:
-            self.place = head
-        for number, (key, value) in enumerate(values.items(), 1):
-            yield LatestChange(key, value, self.cursor if number == len(values) else before)
+    async def _show(self, touched: Mapping[K, int], head: Position) -> AsyncGenerator[LatestChange[K, V], None]:
+        """Read and yield the values, in the order in which they changed last: a cursor says up to where all is told.
+
+        touched  by key, the position of its last change
+        """
+        values = await patiently(lambda: self._read(self._viewer.reads, list(touched))) if touched else {}
+        told, end = self.place, head if head.pos > self.place.pos else self.place
+        found = sorted(values, key=touched.__getitem__)
+        for key, following in zip_longest(found, found[1:]):
+            if following is None:
+                self.place = told = end
+            elif touched[key] < min(touched[following], end.pos):  # one event may touch several
+                told = replace(self.place, pos=touched[key])
+            yield LatestChange(key, values[key], self._hub.cursors.seal(told), touched[key], told.pos)
+        self.place = end

@@ -86,6 +86,11 @@ class Mailbox:
     def has_ended(self) -> bool:
         return self.ended is not None
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether its reader has dealt with all that it was offered and told."""
+        return not (self._signalled or self.overflowed or self.renumbered or self.rights_changed or self.ended)
+
     async def ready(self) -> None:
         """Return when there is something to look at.  Raises what went wrong while an event was taken in."""
         if not self._signalled:

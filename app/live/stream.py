@@ -16,7 +16,7 @@ from uuid import UUID
 
 from app.kernel.db import Reads
 from app.kernel.principal import Principal
-from app.live.attachment import Attachment, Ended, Reset, Snapshot, State, Viewer
+from app.live.attachment import Attachment, Ended, Reset, Settled, Snapshot, State, Viewer
 from app.live.events import LoggedEvent, Position
 from app.live.hub import Hub
 from app.live.mailbox import OrderedMailbox
@@ -47,17 +47,20 @@ async def follow(
     accept: Callable[[LoggedEvent, Principal], bool],
     after: str | None = None,
     mailbox: OrderedMailbox | None = None,
-) -> AsyncGenerator[Snapshot[T] | Change | Reset | Ended, None]:
+    settling: bool = False,
+) -> AsyncGenerator[Snapshot[T] | Change | Settled | Reset | Ended, None]:
     """Snapshot, then Changes for ever; with a cursor the Changes since, or Reset and Snapshot where that cannot be.
 
     snapshot  run inside one REPEATABLE READ transaction; may run several times
     accept    rights and filter, asked for each event with the rights of the moment; pure
     after     a cursor of any earlier item; what follows it is judged by today's rights
+    settling  say so whenever there is nothing left to tell
     Raises CursorRefused. PostgreSQL or Redis going away delays items, it ends nothing.
     """
     start = hub.cursors.open(after) if after is not None else None
     async with Attachment(hub, viewer, topics, OrderedMailbox() if mailbox is None else mailbox) as attached:
         reader = _Reader(hub, attached, start)
+        settled = Settled(hub, reader.told)
         reset: ResetReason | None = None
         while attached.mailbox.ended is None:
             try:
@@ -74,7 +77,10 @@ async def follow(
                     yield Snapshot(state.items, position, reader.cursor)
                 async with aclosing(reader.events()) as events:
                     async for event in events:
-                        if reader.is_news(event) and accept(event, viewer.principal):
+                        if event is None:
+                            if settling and reader.told() is not None:
+                                yield settled
+                        elif reader.is_news(event) and accept(event, viewer.principal):
                             yield Change(event, reader.cursor)
             except CannotResume as lost:
                 reader.position, reset = None, lost.reason
@@ -125,14 +131,23 @@ class _Reader:
             self.position = self._last = Position(event.epoch, position.shard, event.pos, ahead)
         return news
 
-    async def events(self) -> AsyncGenerator[LoggedEvent, None]:
-        """Events in order, from the mailbox or the log, until the mailbox ends.  Raises CannotResume."""
+    def told(self) -> Position | None:
+        """Up to where everything has been told; None where something waits."""
+        return self._attached.told(self.position) if self.position is not None else None
+
+    async def events(self) -> AsyncGenerator[LoggedEvent | None, None]:
+        """Events in order, from the mailbox or the log, until the mailbox ends; None before it waits for more.
+
+        Raises CannotResume.
+        """
         position = self.position
         assert position is not None
         if self._resuming:
             await patiently(lambda: require_reachable(self._hub, position))
         while True:
             give_way()
+            if self._mailbox.is_quiet:
+                yield None
             await self._mailbox.ready()
             if self._mailbox.rights_changed:
                 await self._attached.check_rights()

@@ -195,14 +195,19 @@ async def test_figures_show_open_sockets_and_subscriptions(api: Api, shop: Shop)
         for id_ in ("1", "2"):
             await socket.send(json.dumps({"id": id_, "type": "subscribe", "payload": {"query": query}}))
             assert json.loads(await socket.recv())["type"] == "next"
+        async with asyncio.timeout(5):
+            while api.services.groups.seats < 2:
+                await asyncio.sleep(0.01)
         during = await figures(api)
 
     assert during["orderwire_streams_open"] == 1
-    assert during["orderwire_hub_mailboxes"] - before["orderwire_hub_mailboxes"] == 2
+    assert during["orderwire_group_seats"] == 2
+    assert during["orderwire_groups"] == 1
     for _ in range(100):
         after = await figures(api)
         if not after["orderwire_streams_open"]:
             break
         await asyncio.sleep(0.02)
     assert after["orderwire_streams_open"] == 0
+    assert after["orderwire_group_seats"] == 0
     assert after["orderwire_hub_mailboxes"] == before["orderwire_hub_mailboxes"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from sqlalchemy import Row
 
 from app.catalog import queries as catalog
 from app.gql.context import Together
+from app.gql.groups import Still
 from app.gql.nodes import Info
 from app.gql.reset import Reset
 from app.gql.scalars import Cursor, Long
@@ -24,8 +26,9 @@ from app.kernel.db import Reads
 from app.kernel.errors import NotFound, Refusal, ValidationRefused
 from app.kernel.texts import spelled
 from app.live import attachment, latest, topics
-from app.live.attachment import Ended, Snapshot, State
+from app.live.attachment import Ended, Settled, Snapshot, State
 from app.live.events import LoggedEvent
+from app.live.hub import Hub
 from app.live.latest import LatestChange
 from app.network import queries as network
 
@@ -54,6 +57,8 @@ class StockSnapshot:
 )
 class StockChange:
     together: strawberry.Private[Together]
+    pos: strawberry.Private[int]
+    told: strawberry.Private[int]
     cursor: Cursor = strawberry.field(description="Hand it back as `after` to go on from here.")
     version: Long = strawberry.field(description="The stock level's version. One you know already is no news.")
     stock_level: StockLevel = strawberry.field(description="The stock level as it is now.")
@@ -113,22 +118,10 @@ class InventorySubscription:
             )
         viewer = Viewer(info.context)
         watch = await _Watch.on(viewer.reads, skus, locations, channel)
-        items = latest.follow_latest(
-            info.context.services.hub,
-            viewer,
-            topics=watch.topics(),
-            keys=watch.keys,
-            snapshot=watch.snapshot,
-            read=watch.read,
-            throttle_seconds=throttle_ms / 1000,
-            after=after,
-        )
-        async with aclosing(items):
+        hub, throttle_seconds = info.context.services.hub, throttle_ms / 1000
+        async with aclosing(watch.items(hub, throttle_seconds, viewer, after)) as items:
             async for item in items:
-                if isinstance(item, Ended):
-                    viewer.refuse(item)
-                    return
-                yield _shown(item)
+                yield item
 
 
 class _Watch:
@@ -139,6 +132,7 @@ class _Watch:
         self._locations = locations
         self._sku_keys = frozenset(map(str, skus)) if skus is not None else None
         self._location_keys = frozenset(map(str, locations)) if locations is not None else None
+        self._watched = self._sku_keys, self._location_keys
 
     @classmethod
     async def on(cls, reads: Reads, skus: list[str] | None, locations: list[str] | None, channel: str | None) -> _Watch:
@@ -168,6 +162,33 @@ class _Watch:
                     path=["skus"],
                 )
         return watch
+
+    async def items(
+        self, hub: Hub, throttle_seconds: float, viewer: Viewer, after: str | None
+    ) -> AsyncGenerator[Any, None]:
+        """What this subscription tells a viewer."""
+        followed = latest.follow_latest(
+            hub,
+            viewer,
+            topics=self.topics(),
+            keys=self.keys,
+            snapshot=self.snapshot,
+            read=self.read,
+            throttle_seconds=throttle_seconds,
+            after=after,
+            settling=viewer.settles,
+        )
+        still: Still | None = None
+        async with aclosing(followed):
+            async for item in followed:
+                if isinstance(item, Ended):
+                    viewer.refuse(item)
+                    return
+                if isinstance(item, Settled):
+                    still = still or Still(item, partial(self.items, hub, throttle_seconds), self._watched)
+                    yield still
+                else:
+                    yield _shown(item)
 
     def topics(self) -> list[str]:
         if self._skus is None:
@@ -200,7 +221,9 @@ class _Watch:
                 queries.incoming_by_key: rows,
             }
         )
-        return {key: _Latest(row, together) for key, row in rows.items()}
+        return {
+            (str(sku), str(location), owner): _Latest(row, together) for (sku, location, owner), row in rows.items()
+        }
 
 
 def _check_number(name: str, codes: list[str] | None) -> None:
@@ -236,4 +259,6 @@ def _shown(
         version=Long(row.version),
         stock_level=StockLevel.of(row),
         together=together,
+        pos=item.pos,
+        told=item.told,
     )

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import strawberry
 
+from app.gql.groups import Still
 from app.gql.nodes import Info, global_id, uuid_of
 from app.gql.reset import Reset
 from app.gql.scalars import Cursor
@@ -21,7 +22,7 @@ from app.kernel.errors import NotFound, ValidationRefused
 from app.kernel.filters import Filter
 from app.kernel.principal import Principal
 from app.live import stream, topics
-from app.live.attachment import Ended, Snapshot, State
+from app.live.attachment import Ended, Settled, Snapshot, State
 from app.live.attachment import Reset as StreamReset
 from app.live.events import LoggedEvent
 from app.live.outage import patiently
@@ -69,6 +70,12 @@ class OrderChange:
         """What the item is the same for, whoever subscribes."""
         return self.event.epoch, self.event.pos, self.cursor, self.matches
 
+    @property
+    def pos(self) -> int:
+        return self.event.pos
+
+    told = pos
+
     @strawberry.field(description="The order, at this version or a later one.")
     async def order(self, info: Info) -> Order:
         recent: RecentOrders = info.context.services.recent_orders
@@ -102,21 +109,9 @@ class OrdersSubscription:
     ]:
         watch = _Watch(info, ids, where)
         await watch.check()
-        viewer = Viewer(info.context)
-        items = stream.follow(
-            info.context.services.hub,
-            viewer,
-            topics=watch.topics(viewer.principal),
-            snapshot=watch.snapshot,
-            accept=watch.accepts,
-            after=after,
-        )
-        async with aclosing(items):
+        async with aclosing(watch.items(Viewer(info.context), after)) as items:
             async for item in items:
-                if isinstance(item, Ended):
-                    viewer.refuse(item)
-                    return
-                yield watch.shown(item)
+                yield item
 
 
 class _Watch:
@@ -142,6 +137,29 @@ class _Watch:
         for order_id in ids:
             if order_id not in found:
                 raise NotFound("order", global_id("Order", order_id), path=["ids"])
+
+    async def items(self, viewer: Viewer, after: str | None) -> AsyncGenerator[Any, None]:
+        """What this subscription tells a viewer."""
+        followed = stream.follow(
+            self._context.services.hub,
+            viewer,
+            topics=self.topics(viewer.principal),
+            snapshot=self.snapshot,
+            accept=self.accepts,
+            after=after,
+            settling=viewer.settles,
+        )
+        still: Still | None = None
+        async with aclosing(followed):
+            async for item in followed:
+                if isinstance(item, Ended):
+                    viewer.refuse(item)
+                    return
+                if isinstance(item, Settled):
+                    still = still or Still(item, self.items)
+                    yield still
+                else:
+                    yield self.shown(item)
 
     def topics(self, principal: Principal) -> list[str]:
         """The narrowest that tell of all these orders."""

@@ -17,7 +17,7 @@ from app.gql.scopes import needs, scoped
 from app.gql.viewer import Viewer
 from app.kernel.db import Reads
 from app.live import attachment, latest, topics
-from app.live.attachment import Ended, Snapshot, State
+from app.live.attachment import Ended, Settled, Snapshot, State
 from app.live.events import LoggedEvent
 from app.live.latest import LatestChange
 from app.sourcing import cart, commands, promise, queries
@@ -94,6 +94,7 @@ class SourcingSubscription:
                     if isinstance(item, Ended):
                         viewer.refuse(item)
                         return
+                    assert not isinstance(item, Settled), "this was not asked for"
                     after = Cursor(item.cursor)
                     if (shown := watch.shown(item)) is not None:
                         yield shown
