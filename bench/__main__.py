@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import orjson
 
-from bench import delivery, footprint, hot_sku, importing, in_memory, placing, plots, reading, report, sizes
+from bench import delivery, fanout, footprint, hot_sku, importing, in_memory, placing, plots, reading, report, sizes
 from bench.figures import Figure, Incomplete
 from bench.plots import Plot
 from bench.stage import Stage, stage
@@ -28,6 +28,7 @@ ON_STAGE: dict[str, Callable[[Stage], Awaitable[Found]]] = {
     "placing": placing.measure,
     "hot-sku": hot_sku.measure,
     "delivery": delivery.measure,
+    "fanout": fanout.measure,
     "footprint": footprint.measure,
 }
 ALONE: dict[str, Callable[[], Awaitable[Found]]] = {
