@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sized
 from app.engine import Reason
 from app.gql.faults import Met
 from app.gql.groups import Groups
-from app.kernel.combiner import Combiner
+from app.kernel.combiner import Combiner, Tally
 from app.kernel.telemetry import Telemetry
 from app.live.hub import Hub
 from app.live.relay import RelayStats
@@ -77,13 +77,19 @@ def of_engine(telemetry: Telemetry, not_covered: Mapping[Reason, int]) -> None:
 
 
 def of_combiner(telemetry: Telemetry, combiner: Combiner | None) -> None:
-    """The group commits of this process; nothing where they are switched off."""
+    """The statements of this process that served several requests; nothing where they are switched off."""
     if combiner is None:
         return
+    for kind, tally in (("read", combiner.reads), ("write", combiner.writes)):
+        _of_tally(telemetry, kind, tally)
+
+
+def _of_tally(telemetry: Telemetry, kind: str, tally: Tally) -> None:
     total = telemetry.total
-    total("calls_together_sets", "Commits that several calls of a command shared.", lambda: combiner.sets)
-    total("calls_together", "Calls that shared a commit with others.", lambda: combiner.calls)
-    total("calls_separated", "Calls made alone because the set they were in failed.", lambda: combiner.separated)
+    total("combined_statements", "Statements that served several requests.", lambda: tally.sets, kind=kind)
+    total("combined_requests", "Requests that shared a statement.", lambda: tally.requests, kind=kind)
+    separated = "Requests that went alone because their set had failed."
+    total("combined_separated", separated, lambda: tally.separated, kind=kind)
 
 
 def of_availability(telemetry: Telemetry, recent: RecentAvailability) -> None:

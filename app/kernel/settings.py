@@ -60,7 +60,8 @@ class Settings(BaseSettings):
     read_pool_size: int = Field(default=10, ge=1, le=200, description="database connections for reads and commands")
     call_pool_size: int = Field(default=6, ge=1, le=64, description="database connections for one-call writes: 2 to 8")
     group_commit: bool = Field(
-        default=True, description="orders, reservations and adjustments that wait at the same time share a commit"
+        default=True,
+        description="orders, reservations and adjustments that wait at the same time share statements and commits",
     )
     lock_timeout_seconds: float = Field(default=2.0, gt=0, description="longest wait for a lock")
     statement_timeout_seconds: float = Field(default=5.0, gt=0, description="longest SQL statement")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -170,6 +170,17 @@ class Work:
             raise
         return dict(result)
 
+    async def read(
+        self, sql: str, same: Sequence[Hashable], lists: Sequence[list[str]], parse: Callable[[Any], T]
+    ) -> T:
+        """What one value tells, maybe read together with others, of whose lists it then tells too.
+
+        same  the parameters before the lists
+        """
+        if self.combiner is not None:
+            return await self.combiner.read(sql, same, lists, parse)
+        return parse(await self.reads.value(sql, *same, *lists))
+
 
 def fingerprint(name: str, arguments: Mapping[str, Any]) -> bytes:
     """The hash that tells a repeat from a different request under the same key."""
@@ -216,7 +227,7 @@ class Runner:
     """Runs commands against one database.
 
     committed  called after every commit that may have written events, to wake the relay early
-    together   one-call commands that are under way at the same time share commits
+    together   one-call commands that are under way at the same time share statements and commits
     """
 
     def __init__(

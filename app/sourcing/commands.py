@@ -17,6 +17,7 @@ from app.sourcing.cart import Asked
 from app.sourcing.promise import Facts
 from app.sourcing.rules import Destination
 
+FACTS = "SELECT sourcing_facts($1, NULL, $3, $2)"
 LINES_MAX = 250
 UNITS_MAX = 1_000_000
 PUBLIC_UNITS_MAX = 1_000
@@ -39,7 +40,7 @@ async def reserve(
     """
     until = expiry(work.principal, work.now, seconds)
     check_lines(lines)
-    facts = await queries.facts(work.reads, channel=channel, codes=[line.sku for line in lines])
+    facts = await _facts(work, channel, [line.sku for line in lines])
     demand = demand_of(lines, facts)
     if work.principal.is_public:
         _refuse_hoards(lines, demand, facts)
@@ -69,6 +70,13 @@ async def reserve(
         )
     except StockTaken as taken:
         raise taken.named(facts.sku_codes(), facts.location_codes()) from taken
+
+
+async def _facts(work: Work, channel: str | None, codes: Sequence[str]) -> Facts:
+    """What the channel can promise of these SKUs.  Raises NotFound, ValidationRefused."""
+    same = queries.channel_of(work.principal, channel)
+    told = await work.read(FACTS, same, [[spelled(each) for each in codes]], Facts.told)
+    return promise.usable(work.principal, told, channel)
 
 
 def check_lines(lines: Sequence[Asked], path: Sequence[str] = ("input", "lines")) -> None:

@@ -83,6 +83,11 @@ class Facts:
             claimed=claimed,
         )
 
+    @classmethod
+    def told(cls, raw: Mapping[str, Any] | None) -> "Facts | None":
+        """The answer of `sourcing_facts`; None where there is no such channel."""
+        return cls.read(raw) if raw is not None else None
+
     def sku_codes(self) -> dict[str, str]:
         """SKU id → code."""
         return {sku["id"]: sku["code"] for sku in self.skus.values()}
@@ -176,18 +181,28 @@ def seen_by(
     """The facts of a channel as its caller may use them.
 
     raw  the answer of `sourcing_facts`, None where there is no such channel
+    Raises what `usable` raises.
+    """
+    return usable(principal, Facts.told(raw), channel, path)
+
+
+def usable(
+    principal: Principal, facts: Facts | None, channel: str | None, path: Sequence[str] = ("input", "channel")
+) -> Facts:
+    """The facts of a channel, None where there is no such channel, if the caller may use them.
+
     Raises NotFound, also for a channel that the caller is not bound to, and for a shop's visitor where it is closed.
     """
-    if raw is None:
+    if facts is None:
         raise NotFound("channel", channel or "", path=list(path))
-    require_usable(principal, raw["channel"], channel, path)
-    return Facts.read(raw)
+    require_usable(principal, facts.channel, channel, path)
+    return facts
 
 
 def require_usable(
     principal: Principal, facts: Mapping[str, Any], channel: str | None, path: Sequence[str] = ("input", "channel")
 ) -> None:
-    """Make sure that the caller may ask in the channel of these facts.  Raises NotFound as `seen_by` does."""
+    """Make sure that the caller may ask in the channel of these facts.  Raises NotFound as `usable` does."""
     if not _may_use(principal, facts):
         raise NotFound("channel", channel or "", path=list(path))
 
@@ -260,7 +275,7 @@ def allot(
             left[sku] -= take
     rest = {sku: units for sku, units in left.items() if units}
     stock = {
-        location: {sku: sum(free for _, free in owners) for sku, owners in by_sku.items()}
+        location: {sku: sum(free for _, free in by_sku[sku]) for sku in rest if sku in by_sku}
         for location, by_sku in facts.balances.items()
     }
     plan = rules.plan(rest, facts.candidates(destination), stock)

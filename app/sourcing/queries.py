@@ -6,6 +6,7 @@ from uuid import UUID
 
 from app.kernel.db import Reads
 from app.kernel.errors import ValidationRefused
+from app.kernel.principal import Principal
 from app.kernel.texts import spelled
 from app.sourcing import promise
 from app.sourcing.promise import Facts
@@ -22,12 +23,21 @@ async def facts(
     path     where the channel stands in the caller's arguments
     Raises NotFound, ValidationRefused.
     """
-    bound_to = reads.principal.channel_id
-    if channel is None and bound_to is None:
-        raise ValidationRefused("Name the channel: your key is not bound to one.", path=list(path))
-    code = spelled(channel) if channel is not None else None
+    code, bound_to = channel_of(reads.principal, channel, path)
     raw = await raw_facts(reads, code, bound_to, {spelled(each) for each in codes})
     return promise.seen_by(reads.principal, raw, channel, path)
+
+
+def channel_of(
+    principal: Principal, channel: str | None, path: Sequence[str] = ("input", "channel")
+) -> tuple[str | None, UUID | None]:
+    """The code of a channel, None for the one that the caller is bound to, and the id of that.
+
+    Raises ValidationRefused.
+    """
+    if channel is None and principal.channel_id is None:
+        raise ValidationRefused("Name the channel: your key is not bound to one.", path=list(path))
+    return spelled(channel) if channel is not None else None, principal.channel_id
 
 
 async def raw_facts(

@@ -1,7 +1,7 @@
 """Calls that share a commit: each has its own outcome, whatever becomes of the others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -9,16 +9,17 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from sqlalchemy import text
 
+import app.customers.commands as customers
 from app.inventory import commands as inventory
 from app.inventory.commands.adjust import Delta, Figure
 from app.inventory.refusals import InsufficientStock, StockBelowCommitted, StockCompareFailed
 from app.inventory.states import AdjustmentReason
-from app.kernel.combiner import Combiner
+from app.kernel.combiner import Combiner, Tally
 from app.kernel.db import Database, StatementCount, statements
 from app.kernel.errors import IdempotencyKeyReused
 from app.kernel.work import CommandArguments, Runner
 from app.orders import commands as orders
-from app.orders.refusals import ExternalRefTaken
+from app.orders.refusals import ExternalRefTaken, UnknownSku
 from app.sourcing import commands as sourcing
 from app.sourcing.commands import Wanted
 from tests.builders import NOON, STAFF, Shop
@@ -40,21 +41,38 @@ async def combiner(shop: Shop) -> Combiner:
 @asynccontextmanager
 async def nobody_writes(shop: Shop, function: str, *, waiting: int) -> AsyncIterator[None]:
     """Keeps calls of the function back until so many wait behind the first."""
-    assert shop.runner.combiner is not None
     async with shop.database.transaction() as db:
         await db.execute(text("SELECT FROM stock_level FOR UPDATE"))
         yield
-        queue = shop.runner.combiner._waiting
-        async with asyncio.timeout(5):
-            while len(queue.get(function, ())) < waiting:
-                await asyncio.sleep(0.005)
+        await queued(shop, function, waiting)
 
 
-async def place_together(shop: Shop, *placed: Awaitable[Any]) -> list[Any]:
-    """What becomes of requests of which all but the first go in one set."""
-    async with nobody_writes(shop, "orders_place_all", waiting=len(placed)):
+async def queued(shop: Shop, function: str, count: int) -> None:
+    """Until so many calls of the function wait, or one is at work where the count is 0."""
+    assert shop.runner.combiner is not None
+    queues = shop.runner.combiner._waiting
+    async with asyncio.timeout(10):
+        while function not in queues or len(queues[function]) < count:
+            await asyncio.sleep(0.005)
+
+
+async def one_after_the_other(shop: Shop, function: str, *calls: Coroutine[Any, Any, Any]) -> list[asyncio.Task[Any]]:
+    """Calls that queue in this order, behind the first of them."""
+    tasks = []
+    for count, call in enumerate(calls):
+        tasks.append(asyncio.create_task(call))
+        await queued(shop, function, count)
+    return tasks
+
+
+async def place_together(shop: Shop, *placed: Awaitable[Any], refused: int = 0) -> list[Any]:
+    """What becomes of requests of which all but the first go in one set.
+
+    refused  how many of them are refused before they write
+    """
+    async with nobody_writes(shop, "orders_place_all", waiting=len(placed) - refused):
         first = asyncio.create_task(shop.place({"MUG": 1}))
-        await asyncio.sleep(0.05)
+        await queued(shop, "orders_place_all", 0)
         tasks = [asyncio.ensure_future(each) for each in placed]
     await first
     return await asyncio.gather(*tasks, return_exceptions=True)
@@ -64,7 +82,7 @@ async def test_orders_that_wait_are_placed_in_one_commit(shop: Shop, combiner: C
     placed = await place_together(shop, *(shop.place({"MUG": 1, "CUP": 2}) for _ in range(8)))
 
     assert len(set(placed)) == 8
-    assert (combiner.sets, combiner.calls, combiner.separated) == (1, 8, 0)
+    assert combiner.writes == Tally(sets=1, requests=8)
     assert (await shop.one(COMMITS)).n == 2
     numbers = await shop.rows("SELECT number FROM orders")
     told = await shop.rows("SELECT payload #>> '{facts,number}' AS number FROM event_log WHERE type = 'OrderPlaced'")
@@ -77,7 +95,7 @@ async def test_one_request_alone_waits_for_nobody(shop: Shop, combiner: Combiner
     for _ in range(3):
         await shop.place({"MUG": 1})
 
-    assert combiner.sets == 0
+    assert combiner.writes.sets == 0
     assert (await shop.one(COMMITS)).n == 3
 
 
@@ -88,7 +106,7 @@ async def test_without_group_commit_each_order_has_its_own(shop: Shop, combiner:
     await asyncio.gather(*(runner.run(STAFF, orders.place, each, order=shop.order({"MUG": 1})) for each in arguments))
 
     assert (await shop.one(COMMITS)).n == 12
-    assert combiner.sets == 0
+    assert combiner.writes.sets == 0
 
 
 async def test_a_shortage_in_a_set_is_told_to_whom_it_concerns(shop: Shop, combiner: Combiner) -> None:
@@ -100,7 +118,7 @@ async def test_a_shortage_in_a_set_is_told_to_whom_it_concerns(shop: Shop, combi
     short = [answer for answer in answers if isinstance(answer, InsufficientStock)]
     assert len(short) == 2
     assert not isinstance(answers[-1], Exception)
-    assert combiner.separated >= 6
+    assert combiner.writes.separated >= 6
     assert (await shop.level("JUG")).allocated == 3
 
 
@@ -133,13 +151,12 @@ async def test_a_key_that_comes_twice_in_a_set_takes_effect_once(shop: Shop, com
 
 
 async def test_a_cancelled_request_leaves_the_others_of_its_set_alone(shop: Shop, combiner: Combiner) -> None:
-    async with nobody_writes(shop, "orders_place_all", waiting=3):
-        first = asyncio.create_task(shop.place({"MUG": 1}))
-        await asyncio.sleep(0.05)
-        before, during, stays = (asyncio.create_task(shop.place({"MUG": 1})) for _ in range(3))
-    before.cancel()
-    await first
-    during.cancel()
+    async with nobody_writes(shop, "orders_place_all", waiting=0):
+        calls = (shop.place({"MUG": 1}) for _ in range(4))
+        first, before, during, stays = await one_after_the_other(shop, "orders_place_all", *calls)
+        before.cancel()
+        cancelling = asyncio.create_task(_cancel_once_sent(combiner, during))
+    await asyncio.gather(first, cancelling)
 
     await stays
 
@@ -148,12 +165,18 @@ async def test_a_cancelled_request_leaves_the_others_of_its_set_alone(shop: Shop
     assert (await shop.one("SELECT count(*) AS n FROM orders")).n == 3  # it was under way: done, and not told
 
 
+async def _cancel_once_sent(combiner: Combiner, request: asyncio.Task[Any]) -> None:
+    while combiner._waiting["orders_place_all"]:
+        await asyncio.sleep(0)
+    request.cancel()
+
+
 async def test_the_first_that_is_cancelled_lets_the_others_go_on(shop: Shop, combiner: Combiner) -> None:
-    async with nobody_writes(shop, "orders_place_all", waiting=2):
-        first = asyncio.create_task(shop.place({"MUG": 1}))
-        await asyncio.sleep(0.05)
-        others = [asyncio.create_task(shop.place({"MUG": 1})) for _ in range(2)]
-    first.cancel()
+    async with nobody_writes(shop, "orders_place_all", waiting=0):
+        calls = (shop.place({"MUG": 1}) for _ in range(3))
+        first, *others = await one_after_the_other(shop, "orders_place_all", *calls)
+        first.cancel()
+        await asyncio.wait([first])
 
     assert len(set(await asyncio.gather(*others))) == 2
     with pytest.raises(asyncio.CancelledError):
@@ -169,7 +192,7 @@ async def test_each_request_counts_the_statements_made_for_it(shop: Shop, combin
 
     alone = await counted()
 
-    assert await place_together(shop, *(asyncio.create_task(counted()) for _ in range(4))) == [alone] * 4
+    assert await place_together(shop, *(counted() for _ in range(4))) == [alone] * 4
 
 
 async def test_a_dry_run_joins_no_set(shop: Shop, combiner: Combiner) -> None:
@@ -191,7 +214,7 @@ async def test_reservations_that_wait_share_a_commit_and_each_has_its_token(shop
     tokens = await asyncio.gather(*tasks)
 
     assert len(set(tokens)) == 7
-    assert combiner.calls == 6
+    assert combiner.writes.requests == 6
     assert ((await shop.level("MUG")).reserved, (await shop.level("CUP")).reserved) == (14, 7)
     assert (await shop.one("SELECT count(*) AS n FROM event_log WHERE type = 'StockReserved'")).n == 7
 
@@ -208,7 +231,7 @@ async def test_reservations_used_up_in_a_set_give_back_what_their_orders_do_not_
     assert not [answer for answer in answers if isinstance(answer, Exception)]
     level = await shop.level("JUG")
     assert (level.allocated, level.reserved) == (3, 0)
-    assert combiner.calls == 3
+    assert combiner.writes.requests == 3
 
 
 async def test_adjustments_of_a_set_act_in_their_order_and_are_refused_one_by_one(
@@ -223,19 +246,16 @@ async def test_adjustments_of_a_set_act_in_their_order_and_are_refused_one_by_on
         return await shop.run(inventory.set_, changes=changes, reason=AdjustmentReason.COUNTED)
 
     async with nobody_writes(shop, "inventory_adjust_all", waiting=3):
-        first = asyncio.create_task(adjust(1))
-        await asyncio.sleep(0.05)
-        tasks = [asyncio.create_task(each) for each in (adjust(-1), count(100, 80), count(80, 70))]
-    await asyncio.gather(first, *tasks)
-    assert combiner.calls == 3
+        calls = (adjust(1), adjust(-1), count(100, 80), count(80, 70))
+        tasks = await one_after_the_other(shop, "inventory_adjust_all", *calls)
+    await asyncio.gather(*tasks)
+    assert combiner.writes.requests == 3
     assert ((await shop.level("MUG")).on_hand, (await shop.level("CUP")).on_hand) == (100, 70)
 
     async with nobody_writes(shop, "inventory_adjust_all", waiting=3):
-        first = asyncio.create_task(adjust(1))
-        await asyncio.sleep(0.05)
-        tasks = [asyncio.create_task(each) for each in (adjust(-1_000), count(100, 80), adjust(5))]
-    await first
-    below, unlike, done = await asyncio.gather(*tasks, return_exceptions=True)
+        calls = (adjust(1), adjust(-1_000), count(100, 80), adjust(5))
+        tasks = await one_after_the_other(shop, "inventory_adjust_all", *calls)
+    _, below, unlike, done = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(below, StockBelowCommitted)
     assert isinstance(unlike, StockCompareFailed)
     assert "adjustmentId" in done
@@ -282,11 +302,37 @@ async def test_a_set_whose_commit_is_unknown_takes_effect_once(shop: Shop, datab
             assert await asyncio.gather(*(client(name) for name in names)) == answers[-12:]
         await database.close()
 
-    assert runner.combiner.calls > 50
-    assert runner.combiner.separated > 5
+    assert runner.combiner.writes.requests > 50
+    assert runner.combiner.writes.separated > 5
     assert sum(proxy.cuts.values()) >= 6
     assert (await shop.one("SELECT count(*) AS n FROM orders")).n == 108
     assert (await shop.one("SELECT count(*) AS n FROM reservation")).n == 36
     level = await shop.level("MUG")
     assert (level.allocated, level.reserved) == (108, 36)
     assert shop.clock.now() == NOON
+
+
+async def test_what_orders_are_decided_from_is_read_together(shop: Shop, combiner: Combiner) -> None:
+    """Each finds its own: SKUs, customer, reservation and reference, not those of others."""
+    await shop.run(customers.upsert_customer, customer={"code": "ADA", "name": "Ada"})
+    token = await shop.reserve({"CUP": 2})
+    await shop.place({"MUG": 1}, external_ref="A-1")
+
+    *placed, unknown, taken = await place_together(
+        shop,
+        shop.place({"MUG": 1}, customer="ADA"),
+        shop.place({"CUP": 2}, reservation_token=token),
+        shop.place({"CUP": 1, "MUG": 1}),
+        shop.place({"TEAPOT": 1}),
+        shop.place({"MUG": 1}, external_ref="A-1"),
+        refused=2,
+    )
+
+    assert combiner.reads.requests >= 4
+    assert isinstance(unknown, UnknownSku)
+    assert isinstance(taken, ExternalRefTaken)
+    customers_of = [(await shop.one("SELECT customer_id FROM orders WHERE id = :id", id=id_))[0] for id_ in placed]
+    assert [customer is not None for customer in customers_of] == [True, False, False]
+    lines = "SELECT array_agg(sku_code ORDER BY sku_code) FROM order_line WHERE order_id = :id"
+    assert [(await shop.one(lines, id=id_))[0] for id_ in placed] == [["MUG"], ["CUP"], ["CUP", "MUG"]]
+    assert (await shop.level("CUP")).reserved == 0

@@ -316,7 +316,7 @@ async def race_here(database_url: str, seed: int, seconds: float) -> None:
         for name in ("on_hand", "damaged", "quality_control")
     }
     sums = {"reserved": book.reserved(), "sold": book.sold(), "accepted": book.accepted, "refused": book.refused}
-    print(json.dumps({**by_balance, **sums, "sets": clients.runner.combiner.sets, "faults": book.faults}))
+    print(json.dumps({**by_balance, **sums, "sets": clients.runner.combiner.writes.sets, "faults": book.faults}))
 
 
 if __name__ == "__main__":

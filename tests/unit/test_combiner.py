@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from app.kernel.combiner import CALLS_MAX, ROWS_MAX, Columns, _next_set, _Waiting, joined, statement
+from app.kernel.combiner import ROWS_MAX, SET_MAX, Columns, _next_set, _Waiting, joined, statement
 
 
 def test_a_set_is_the_columns_of_its_calls_one_after_the_other():
@@ -21,9 +21,9 @@ async def waiting(*rows: int) -> deque[_Waiting]:
 
 
 async def test_a_set_has_no_more_calls_than_may_go_together():
-    calls = await waiting(*[1] * (CALLS_MAX + 3))
+    calls = await waiting(*[1] * (SET_MAX + 3))
 
-    assert len(_next_set(calls)) == CALLS_MAX
+    assert len(_next_set(calls)) == SET_MAX
     assert len(calls) == 3
 
 

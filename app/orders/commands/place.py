@@ -1,6 +1,7 @@
 """Placing an order: one read, one decision, one SQL call."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +16,9 @@ from app.orders.placing import Buyer, Placement, World
 from app.orders.refusals import ExternalRefTaken
 from app.orders.requests import AddressRequest, OrderRequest
 from app.sourcing import promise
+from app.sourcing.promise import Facts
 
-WORLD = "SELECT orders_place_facts($1, $2, $3, $4, $5, $6)"
+WORLD = "SELECT orders_place_facts_all($1, $2, $3, $4, $5, $6)"
 
 
 @one_call(scope="orders:place")
@@ -49,14 +51,46 @@ def _judge(work: Work, order: OrderRequest) -> None:
         raise Forbidden("orders:backdate")
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What was read for this order and those that were asked for with it: only its own is looked up.
+
+    facts  None where there is no such channel
+    """
+
+    facts: Facts | None
+    reservations: Mapping[str, Any]
+    customers: Mapping[str, Any]
+    existing: Mapping[str, str]
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any] | None) -> "_Told":
+        if raw is None:
+            return cls(None, {}, {}, {})
+        facts = Facts.read(raw["sourcing"])
+        return cls(facts, raw["reservations"] or {}, raw["customers"] or {}, raw["existing"] or {})
+
+
 async def _world(work: Work, order: OrderRequest) -> World:
     """What the decision is made from, in one read.  Raises NotFound for the channel."""
-    codes = list(dict.fromkeys(line.sku for line in order.lines))
-    raw = await work.reads.value(
-        WORLD, order.channel, order.currency, codes, order.customer, order.reservation_token, order.external_ref
+    customer, token, external_ref = order.customer, order.reservation_token, order.external_ref
+    told = await work.read(
+        WORLD,
+        [order.channel, order.currency],
+        [
+            [line.sku for line in order.lines],
+            [customer] if customer is not None else [],
+            [token] if token is not None else [],
+            [external_ref] if external_ref is not None else [],
+        ],
+        _Told.read,
     )
-    facts = promise.seen_by(work.principal, raw and raw["sourcing"], order.channel)
-    return World(facts, raw["reservation"], _buyer(work.principal, raw["customer"]), raw["existing"])
+    return World(
+        promise.usable(work.principal, told.facts, order.channel),
+        told.reservations.get(token) if token is not None else None,
+        _buyer(work.principal, told.customers.get(customer) if customer is not None else None),
+        told.existing.get(external_ref) if external_ref is not None else None,
+    )
 
 
 def _buyer(principal: Principal, found: Mapping[str, Any] | None) -> Buyer | None:
