@@ -29,6 +29,7 @@ ON_STAGE: dict[str, Callable[[Stage], Awaitable[Found]]] = {
     "hot-sku": hot_sku.measure,
     "delivery": delivery.measure,
     "fanout": fanout.measure,
+    "subscribers": fanout.sizes,
     "footprint": footprint.measure,
 }
 ALONE: dict[str, Callable[[], Awaitable[Found]]] = {

@@ -24,12 +24,11 @@ from app.kernel.combiner import call_alone
 from bench import peers, sent
 from bench.delivery import WATCH
 from bench.figures import Figure
+from bench.plots import Panel, Plot, Points
 from bench.stage import Stage, cpu_seconds_now
 
 SUBSCRIBERS = 1_000
 EVENTS_PER_SECOND = 20
-SECONDS = 6.0
-ROUNDS = 3
 IDLE = 2_000
 _LINE_BYTES_MAX = 64 * 1024 * 1024
 _HEARD_SECONDS = 60.0
@@ -87,28 +86,57 @@ class Round:
     took: Sequence[float]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How many events a round has, and how they follow each other."""
+
+    rounds: int = 3
+    events: int = 120
+    per_second: int = EVENTS_PER_SECOND
+
+
+# Fewer events where each takes a core a fifth of a second.
+SIZES = {
+    **dict.fromkeys((1, 10, 100, 1_000), Pace(rounds=2, events=30)),
+    5_000: Pace(rounds=2, events=12, per_second=4),
+}
+
+
 async def measure(stage: Stage) -> list[Figure]:
-    port = int(stage.url.rpartition(":")[2])
-    hellos = [
+    memory = await _idle(stage)
+    ours, theirs = await compare(stage, SUBSCRIBERS, Pace())
+    return [_delivered(ours, theirs), memory, *_in_time(ours, theirs)]
+
+
+async def compare(stage: Stage, subscribers: int, pace: Pace) -> tuple[list[Round], list[Round]]:
+    """Our rounds and uvicorn's, in turns."""
+    async with AsyncExitStack() as running:
+        peer = await running.enter_async_context(_uvicorn(stage))
+        ours = await running.enter_async_context(watchers(_port(stage), subscribers, _hellos(stage)))
+        theirs = await running.enter_async_context(watchers(peer.port, subscribers, ["hello"]))
+        http = await running.enter_async_context(httpx2.AsyncClient(base_url=f"http://127.0.0.1:{peer.port}"))
+        placing = Placing(stage)
+        warm = await placing.prepared(2 * pace.per_second)
+        await _round(stage.api_pid, ours, subscribers, warm, pace.per_second)
+        text = (await ours.ask("last"))["text"]
+        ours_found, theirs_found = [], []
+        for _ in range(pace.rounds):
+            calls = await placing.prepared(pace.events)
+            ours_found.append(await _round(stage.api_pid, ours, subscribers, calls, pace.per_second))
+            sends = {order: _posting(http, _ORDER.sub(f'"orderId":"{order}"', text)) for order in calls}
+            theirs_found.append(await _round(peer.pid, theirs, subscribers, sends, pace.per_second))
+    return ours_found, theirs_found
+
+
+def _port(stage: Stage) -> int:
+    return int(stage.url.rpartition(":")[2])
+
+
+def _hellos(stage: Stage) -> list[str]:
+    return [
         orjson.dumps({"type": "connection_init", "payload": {"authorization": f"Bearer {stage.key}"}}).decode(),
         orjson.dumps({"id": "subscriber-{number}", "type": "subscribe", "payload": {"query": WATCH}}).decode(),
     ]
-    memory = await _idle(stage, port, hellos)
-    async with AsyncExitStack() as running:
-        peer = await running.enter_async_context(_uvicorn(stage))
-        ours = await running.enter_async_context(watchers(port, SUBSCRIBERS, hellos))
-        theirs = await running.enter_async_context(watchers(peer.port, SUBSCRIBERS, ["hello"]))
-        http = await running.enter_async_context(httpx2.AsyncClient(base_url=f"http://127.0.0.1:{peer.port}"))
-        placing = Placing(stage)
-        await _round(stage.api_pid, ours, await placing.prepared(2 * EVENTS_PER_SECOND))  # to warm up
-        text = (await ours.ask("last"))["text"]
-        ours_found, theirs_found = [], []
-        for _ in range(ROUNDS):
-            calls = await placing.prepared(int(SECONDS * EVENTS_PER_SECOND))
-            ours_found.append(await _round(stage.api_pid, ours, calls))
-            sends = {order: _posting(http, _ORDER.sub(f'"orderId":"{order}"', text)) for order in calls}
-            theirs_found.append(await _round(peer.pid, theirs, sends))
-    return [_delivered(ours_found, theirs_found), memory, *_in_time(ours_found, theirs_found)]
 
 
 def _uvicorn(stage: Stage) -> Any:
@@ -131,17 +159,16 @@ class Placing:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._placed = 0
 
     async def prepared(self, number: int) -> dict[str, Send]:
         """By the order's global id, what places it."""
         return dict([await self._one() for _ in range(number)])
 
     async def _one(self) -> tuple[str, Send]:
-        stage, self._placed = self._stage, self._placed + 1
+        stage = self._stage
         call = await sent.by_placing(stage, ["SKU-10000"])
         now = stage.runner.clock.now()
-        columns = call.under(f"fan-out {self._placed}", now)
+        columns = call.under(f"fan-out {call.subject}", now)
 
         async def place() -> None:
             await call_alone(stage.database, call.function, columns)
@@ -150,27 +177,27 @@ class Placing:
         return str(global_id("Order", call.subject)), place
 
 
-async def _round(pid: int, watching: Watchers, calls: Mapping[str, Send]) -> Round:
+async def _round(pid: int, watching: Watchers, subscribers: int, calls: Mapping[str, Send], per_second: int) -> Round:
     """Make the calls evenly in time; every watcher hears of each."""
     cpu, began, at, running = cpu_seconds_now(pid), time.monotonic(), dict[str, float](), []
     for number, (order, call) in enumerate(calls.items()):
-        await asyncio.sleep(max(0.0, began + number / EVENTS_PER_SECOND - time.monotonic()))
+        await asyncio.sleep(max(0.0, began + number / per_second - time.monotonic()))
         at[order] = time.monotonic()
         running.append(asyncio.ensure_future(call()))
     await asyncio.gather(*running)
-    frames = len(calls) * SUBSCRIBERS
+    frames = len(calls) * subscribers
     await watching.heard(frames)
     cpu = cpu_seconds_now(pid) - cpu
     heard = await watching.ask("orders")
-    assert {order: len(times) for order, times in heard.items()} == dict.fromkeys(calls, SUBSCRIBERS)
+    assert {order: len(times) for order, times in heard.items()} == dict.fromkeys(calls, subscribers)
     took = sorted((came - at[order]) * 1000 for order, times in heard.items() for came in times)
     return Round(cpu * 1e6 / frames, took)
 
 
-async def _idle(stage: Stage, port: int, hellos: Sequence[str]) -> Figure:
+async def _idle(stage: Stage) -> Figure:
     """Memory that an open subscription takes, beside that of a socket on which nothing was asked."""
     async with _uvicorn(stage) as peer:
-        ours = await _kilobytes(stage.api_pid, port, hellos)
+        ours = await _kilobytes(stage.api_pid, _port(stage), _hellos(stage))
         theirs = await _kilobytes(peer.pid, peer.port, ["hello"])
     return Figure(
         work="memory of an idle subscriber, beside a bare uvicorn socket",
@@ -201,6 +228,21 @@ def _own_kilobytes(pid: int) -> float:
     raise AssertionError("every process has a Pss")
 
 
+async def sizes(stage: Stage) -> list[Plot]:
+    """What a delivery costs and how late it comes, by the number of subscribers."""
+    found = {size: await compare(stage, size, pace) for size, pace in SIZES.items()}
+
+    def curves(cost: Callable[[Round], float]) -> dict[str, Points]:
+        return {
+            side: {size: [cost(each) for each in rounds[place]] for size, rounds in found.items()}
+            for place, side in enumerate(("ours", "uvicorn"))
+        }
+
+    cpu, late = curves(lambda each: each.cpu_us), curves(lambda each: percentile(each, 0.99))
+    panels = [Panel("µs CPU of the process, a delivery", cpu), Panel("ms until 99 of 100 have it", late)]
+    return [Plot("subscribers", "An event to identical subscribers", "subscribers", panels)]
+
+
 def _delivered(ours: Sequence[Round], theirs: Sequence[Round]) -> Figure:
     our_cost, their_cost = [each.cpu_us for each in ours], [each.cpu_us for each in theirs]
     ratio = statistics.median(our_cost) / statistics.median(their_cost)
@@ -217,12 +259,12 @@ def _delivered(ours: Sequence[Round], theirs: Sequence[Round]) -> Figure:
 
 def _in_time(ours: Sequence[Round], theirs: Sequence[Round]) -> list[Figure]:
     work = f"commit → frame, {EVENTS_PER_SECOND} events/s, all of {SUBSCRIBERS:,} receive"
-    p50, p99 = ([_percentile(each, share) for each in ours] for share in (0.5, 0.99))
+    p50, p99 = ([percentile(each, share) for each in ours] for share in (0.5, 0.99))
     detail = {
         "p50_ms": p50,
         "p99_ms": p99,
-        "reference_p50_ms": [_percentile(each, 0.5) for each in theirs],
-        "reference_p99_ms": [_percentile(each, 0.99) for each in theirs],
+        "reference_p50_ms": [percentile(each, 0.5) for each in theirs],
+        "reference_p99_ms": [percentile(each, 0.99) for each in theirs],
     }
     return [
         Figure(
@@ -239,7 +281,7 @@ def _in_time(ours: Sequence[Round], theirs: Sequence[Round]) -> list[Figure]:
     ]
 
 
-def _percentile(each: Round, share: float) -> float:
+def percentile(each: Round, share: float) -> float:
     return each.took[int(len(each.took) * share)]
 
 
