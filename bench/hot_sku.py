@@ -8,11 +8,12 @@ import os
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import asyncpg
 
-from app.kernel.combiner import call_alone
+from app.kernel.combiner import Combiner, call_alone
 from app.kernel.db import Database
 from app.kernel.errors import REFUSED_IN_SQL
 from app.kernel.ids import uuid7
@@ -27,6 +28,8 @@ ROUNDS = 3
 # Enough that a round takes seconds on the slower side.
 UNITS, UNITS_FAR = 3_000, 1_000
 BEYOND = 2 * CLIENTS  # attempts after the last unit, which must all be refused
+
+OURS = ("reserving", "reserving together", "placing", "placing together")
 
 # Sells one unit; true when it was there to sell.
 Sell = Callable[[], Awaitable[bool]]
@@ -57,6 +60,8 @@ async def _measure(stage: Stage) -> list[Figure]:
     work = "one hot SKU, at the driver, 32 clients, exactly the stock is sold"
     distant = "the same, with 1 ms added to every round trip on both sides"
     return [
+        _figure(f"{work}, sharing commits: reserving", "reserving together", near, 12, 25),
+        _figure(f"{work}, sharing commits: placing an order", "placing together", near, 12, 25),
         _figure(f"{work}: reserving", "reserving", near, 1.2, 3),
         _figure(f"{work}: placing an order", "placing", near, 1.2, 3),
         _figure(f"{distant}: reserving", "reserving", away, 5, 10),
@@ -75,31 +80,34 @@ def _figure(work: str, ours: str, found: dict[str, Any], reach: float, aim: floa
 
 async def _compare(stage: Stage, url: str, units: int) -> dict[str, Any]:
     """Sales a second, in turns: ours over the few connections of the product, theirs over one for each client."""
-    found: dict[str, Any] = {"reserving": [], "placing": [], "statements": [], "statements_few": []}
+    found: dict[str, Any] = {name: [] for name in (*OURS, "statements", "statements_few")}
     for _ in range(ROUNDS):
         found["reserving"].append(await _ours(stage, url, units, sent.by_reserving))
+        found["reserving together"].append(await _ours(stage, url, units, sent.by_reserving, together=True))
         found["statements"].append(await _theirs(stage, url, units, CLIENTS))
         found["placing"].append(await _ours(stage, url, units, sent.by_placing))
+        found["placing together"].append(await _ours(stage, url, units, sent.by_placing, together=True))
         found["statements_few"].append(await _theirs(stage, url, units, CALL_POOL))
         await stage.drained()
     found["round_trip_ms"] = await _round_trip_ms(url)
     return found
 
 
-async def _ours(stage: Stage, url: str, units: int, calls: Calls) -> float:
-    """One call a sale, as the command sends it."""
+async def _ours(stage: Stage, url: str, units: int, calls: Calls, *, together: bool = False) -> float:
+    """One call a sale, as the command makes it; together with those that wait, or each with a commit of its own."""
     sku, sku_id = await _hot_sku(stage, units)
     attempts = iter([await calls(stage, [sku]) for _ in range(units + BEYOND)])
     numbers = itertools.count()
     database = Database(url, read_pool=1, call_pool=CALL_POOL)
     await database.open()
     now = stage.runner.clock.now()
+    send = Combiner(database).call if together else partial(call_alone, database)
 
     async def sell() -> bool:
         if (call := next(attempts, None)) is None:
             raise StopAsyncIteration
         try:
-            await call_alone(database, call.function, call.under(f"{sku} {next(numbers)}", now))
+            await send(call.function, call.under(f"{sku} {next(numbers)}", now))
         except asyncpg.PostgresError as refused:
             if refused.sqlstate != REFUSED_IN_SQL:
                 raise
