@@ -79,8 +79,8 @@ class WebSockets(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self.handshake_initiated and not self.close_sent:
-            self.scope["extensions"].pop(WIRE, None)
+        if (scope := getattr(self, "scope", None)) is not None:  # no circle that only garbage collection would free
+            scope["extensions"].pop(WIRE, None)
 
     def data_received(self, data: bytes) -> None:
         if self.conn.parser_exc is not None:  # it was told, and goes on sending what it had begun
