@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import explorer, schema
@@ -26,15 +27,29 @@ _BESIDE = Path(__file__).parents[1] / "graphql" / "operations"
 OPERATIONS = _BESIDE if _BESIDE.is_dir() else Path(__file__).parent / "graphql" / "operations"
 
 
-class Sockets:
-    """Serves the WebSockets of a path ahead of the router, whose calls each of them would hold while it is open."""
+class Application(Starlette):
+    """Starlette, with the one path that nearly everybody asks in front of its middleware and its router.
 
-    def __init__(self, app: ASGIApp, path: str, serve: ASGIApp) -> None:
-        self._app, self._path, self._serve = app, path, serve
+    Each request would pay for them, and each open socket would hold their calls.
+    """
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        mine = scope["type"] == "websocket" and scope["path"] == self._path
-        return (self._serve if mine else self._app)(scope, receive, send)
+    def __init__(
+        self,
+        path: str,
+        http: ASGIApp,
+        sockets: ASGIApp,
+        telemetry: Telemetry,
+        routes: Sequence[BaseRoute],
+        **given: Any,
+    ) -> None:
+        super().__init__(routes=routes, middleware=[Middleware(RequestLog, telemetry=telemetry)], **given)
+        self._path = path
+        self._ahead = {"http": RequestLog(http, telemetry), "websocket": RequestLog(sockets, telemetry)}
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
+        if scope.get("path") == self._path and (ahead := self._ahead.get(scope["type"])) is not None:
+            return ahead(scope, receive, send)
+        return super().__call__(scope, receive, send)
 
 
 def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starlette:
@@ -67,17 +82,9 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
         finally:
             await services.close()
 
-    routes: list[BaseRoute] = [
-        Route("/graphql", GraphQLHttp(house), methods=None),
-        *services.health.routes(),
-        *explorer.routes(settings),
-    ]
+    routes: list[BaseRoute] = [*services.health.routes(), *explorer.routes(settings)]
     sockets = GraphQLWebSocket(house, init_seconds=settings.socket_init_seconds)
-    middleware = [
-        Middleware(RequestLog, telemetry=services.telemetry),
-        Middleware(Sockets, path="/graphql", serve=sockets),
-    ]
-    app = Starlette(routes=routes, lifespan=lifespan, middleware=middleware)
+    app = Application("/graphql", GraphQLHttp(house), sockets, services.telemetry, routes, lifespan=lifespan)
     app.state.services = services
     app.state.before_exit = [services.health.drain, services.hub.drain]
     return app

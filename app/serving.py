@@ -99,6 +99,7 @@ def server_for(application: Any, settings: Settings) -> DrainingServer:
         ws_ping_timeout=settings.socket_ping_seconds,
         ws_per_message_deflate=False,  # 2.7 times the CPU and twice the memory per subscriber
         server_header=False,
+        proxy_headers=False,  # nobody asks for a client's address, so nothing is worth believing of it
         timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
     )
     logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)

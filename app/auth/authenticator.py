@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
 from typing import TypeVar
 from uuid import UUID
 
@@ -20,18 +19,12 @@ from app.gql.caller import Caller
 from app.kernel.clock import Clock
 from app.kernel.db import Database
 from app.kernel.errors import Unauthenticated
-from app.kernel.principal import ANONYMOUS, Kind, Principal
+from app.kernel.principal import ANONYMOUS, Principal
 
 T = TypeVar("T")
 
 REMEMBERED_SECONDS = 5.0
 REMEMBERED_MAX = 10_000
-
-
-# The same object for all who have the same: every open socket holds its caller's.
-@lru_cache(maxsize=1_024)
-def _scopes(given: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(given)
 
 
 class Authenticator:
@@ -108,13 +101,7 @@ class Authenticator:
             raise Unauthenticated("This API key has been revoked.")
         if holder.expires_at is not None and holder.expires_at <= self._clock.now():
             raise Unauthenticated("This API key has expired.")
-        return Principal(
-            kind=Kind(holder.kind),
-            id=f"client:{holder.client_id}",
-            scopes=_scopes(tuple(holder.scopes)),
-            channel_id=holder.channel_id,
-            expires_at=holder.expires_at,
-        )
+        return holder.principal
 
     async def _by_token(self, credential: str) -> Caller:
         principal, client_id = self._tokens.principal(credential)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property, lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +13,16 @@ from sqlalchemy import Row, select
 
 from app.auth.models import ApiClient, ApiKey
 from app.kernel.db import Database, Reads
+from app.kernel.principal import Kind, Principal
 
 
-@dataclass(frozen=True, slots=True)
+# The same object for all who have the same: every open socket holds its caller's.
+@lru_cache(maxsize=1_024)
+def _scopes(given: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(given)
+
+
+@dataclass(frozen=True)
 class Holder:
     """A key's row with its client's."""
 
@@ -27,6 +35,17 @@ class Holder:
     scopes: tuple[str, ...]
     channel_id: UUID | None
     client_revoked_at: datetime | None
+
+    @cached_property
+    def principal(self) -> Principal:
+        """Who the key's holder is to the rest of Orderwire, while the key is good."""
+        return Principal(
+            kind=Kind(self.kind),
+            id=f"client:{self.client_id}",
+            scopes=_scopes(tuple(self.scopes)),
+            channel_id=self.channel_id,
+            expires_at=self.expires_at,
+        )
 
 
 _HOLDER = """

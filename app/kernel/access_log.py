@@ -6,7 +6,6 @@ A bare ASGI middleware, outermost. What is inside finds the request by `current(
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -62,8 +61,10 @@ class Request:
             elif name == b"traceparent" and (valid := _TRACEPARENT.fullmatch(value)) and not value.startswith(b"ff"):
                 self.traceparent = value.decode("latin-1")
                 self.trace_id = valid[1].decode("ascii")
-        self.request_id = self.request_id or str(uuid7())
-        self.trace_id = self.trace_id or secrets.token_hex(16)
+        if not self.request_id or not self.trace_id:
+            id_ = uuid7()
+            self.request_id = self.request_id or str(id_)
+            self.trace_id = self.trace_id or id_.hex
         self.sql = StatementCount()
 
 
