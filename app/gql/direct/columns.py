@@ -136,14 +136,14 @@ class InMoney:
     def pieces(self, field: Field, source: Source, _: Ask) -> Pieces:
         minor_units, currency = source[self._minor_units], source[self._currency]
         written: dict[str, Callable[[], Pieces]] = {
-            "amount": lambda: ['"', cast(minor_units, Numeric) * _unit_of(currency), '"'],
+            "amount": lambda: ['"', cast(minor_units, Numeric) * unit_of(currency), '"'],
             "currency_code": lambda: ['"', currency, '"'],
             "minor_units": lambda: [minor_units],
         }
         return in_braces(selection_of(field), lambda each: written[python_name(each)]())
 
 
-def _unit_of(currency: ColumnElement[str]) -> ColumnElement[Decimal]:
+def unit_of(currency: ColumnElement[str]) -> ColumnElement[Decimal]:
     """A minor unit in major ones, with as many decimals as the currency has."""
     unusual: dict[int, list[str]] = {}
     for code in money.currencies():

@@ -52,7 +52,7 @@ WITH here AS MATERIALIZED (
 ), unsettled AS MATERIALIZED (
     SELECT sku_id FROM inventory_unsettled(ARRAY(SELECT id FROM sku), $7)
 )
-SELECT here.id, (
+SELECT here.id, CASE WHEN here.id IS NOT NULL THEN (
     SELECT array_agg(CASE
         WHEN sku.id IS NULL OR NOT sku.active THEN {unknown}
         WHEN sku.bundle OR sku.preorder_release_at > $6 OR held.consigned
@@ -63,7 +63,7 @@ SELECT here.id, (
     LEFT JOIN sku ON sku.code = asked.spelled
     LEFT JOIN held ON held.sku_id = sku.id
     LEFT JOIN owed ON owed.sku_id = sku.id
-) AS told
+) END AS told
 FROM here
 """
 _DIALECT = dialect()  # type: ignore[no-untyped-call]

@@ -1,0 +1,183 @@
+"""Direct reads: what a caller may not see is not in what the statement gives, before anybody looks at it.
+
+Every caller here has every scope, so that the row rules alone decide; who lacks a scope has no statement sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+import pytest
+
+from app.auth.states import SCOPES
+from app.customers.commands import upsert_customer
+from app.gql.context import Context
+from app.gql.faults import Mistake
+from app.gql.nodes import global_id
+from app.gql.payload import GraphQLRequest
+from app.kernel.db import Reads
+from app.kernel.principal import Kind, Principal
+from tests.builders import Shop
+from tests.inventory.area import SIGNER
+from tests.operations.documents import new_graph
+
+QUESTIONS: Mapping[str, str] = {
+    "order by number": "query($number: String) { order(number: $number) { number lines { nodes { skuCode } } } }",
+    "order by id": "query($id: ID) { order(id: $id) { number channel { code } } }",
+    "orders": "{ orders { nodes { number lines { nodes { skuCode } } } } }",
+    "orders filtered": "query($where: OrderWhere) { orders(where: $where) { edges { cursor node { number } } } }",
+    "stock levels": "{ stockLevels { nodes { onHand sku { code } location { code } } } }",
+    "stock levels of SKUs": "query($skus: [String!]) { stockLevels(skus: $skus) { nodes { location { code } } } }",
+    "availability": """query($skus: [String!]!, $channel: String) {
+      availability(skus: $skus, channel: $channel) { sku available byLocation { locationCode units } } }""",
+}
+# By caller, what may be told: orders by name, locations, channels to sell in.
+MATRIX: Mapping[str, tuple[set[str], set[str], set[str]]] = {
+    "staff": ({"ada", "bob", "guest"}, {"LEEDS", "LYON"}, {"WEB", "B2B"}),
+    "service": ({"ada", "bob", "guest"}, {"LEEDS", "LYON"}, {"WEB", "B2B"}),
+    "partner of B2B": ({"bob", "guest"}, {"LYON"}, {"B2B"}),
+    "storefront of WEB": (set(), {"LEEDS"}, {"WEB"}),
+    "storefront of none": (set(), {"LEEDS", "LYON"}, set()),
+    "ada": ({"ada"}, {"LEEDS", "LYON"}, {"WEB", "B2B"}),
+    "customer of nobody": (set(), {"LEEDS", "LYON"}, {"WEB", "B2B"}),
+    "anonymous": (set(), {"LEEDS", "LYON"}, {"WEB", "B2B"}),
+}
+
+
+@dataclass
+class Till:
+    """A shop of two channels, its callers, and all rows that hot statements gave."""
+
+    shop: Shop
+    orders: dict[str, tuple[str, str]]
+    callers: dict[str, Principal]
+    given: list[Any]
+
+    def __post_init__(self) -> None:
+        self.graph = new_graph()
+
+    async def ask(self, question: str, caller: Principal, **variables: Any) -> Any:
+        """The answer, which has to be a direct one."""
+        operation = self.graph.operation(GraphQLRequest(QUESTIONS[question]))
+        self.graph.admit(operation, variables, caller)
+        self.given.clear()
+        context = Context(
+            principal=caller,
+            reads=Reads(self.shop.database, caller, self.shop.clock),
+            runner=self.shop.runner,
+            services=SimpleNamespace(signer=SIGNER),
+            request_id="test",
+        )
+        answer = await self.graph.run(operation, variables, context, 0)
+        assert list(operation.direct.values()) != [None]
+        return orjson.loads(answer.encoded)
+
+    @property
+    def text(self) -> str:
+        return repr([tuple(row) for row in self.given])
+
+
+@pytest.fixture
+async def till(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Till]:
+    await shop.location("LYON", country="FR")
+    await shop.channel("WEB", locations=[{"location": "LEEDS", "priority": 1, "safety_stock": 0}])
+    await shop.channel("B2B", locations=[{"location": "LYON", "priority": 1, "safety_stock": 0}])
+    for code in ("MUG", "CUP"):
+        price = {"currency": "GBP", "amount": Decimal(10)}
+        await shop.sku(code, prices=[{"channel": "WEB", **price}, {"channel": "B2B", **price}])
+        for at in ("LEEDS", "LYON"):
+            await shop.stock(code, 9, at=at)
+    people = {}
+    for name in ("ada", "bob"):
+        found = await shop.run(upsert_customer, customer={"code": f"c-{name}", "name": name.title()})
+        people[name] = UUID(found["customer"]["id"])
+    placed = {
+        "ada": await shop.place({"MUG": 1}, customer="c-ada"),
+        "bob": await shop.place({"CUP": 2}, customer="c-bob", channel="B2B"),
+        "guest": await shop.place({"CUP": 1}, channel="B2B"),
+    }
+    orders = {}
+    for name, order_id in placed.items():
+        row = await shop.one("SELECT number FROM orders WHERE id = :id", id=order_id)
+        orders[name] = row.number, str(global_id("Order", order_id))
+    channels = {row.code: UUID(str(row.id)) for row in await shop.rows("SELECT id, code FROM channel")}
+    some = Principal(Kind.STAFF, "client:some", SCOPES)
+    callers = {
+        "staff": some,
+        "service": replace(some, kind=Kind.SERVICE),
+        "partner of B2B": replace(some, kind=Kind.PARTNER, channel_id=channels["B2B"]),
+        "storefront of WEB": replace(some, kind=Kind.STOREFRONT, channel_id=channels["WEB"]),
+        "storefront of none": replace(some, kind=Kind.STOREFRONT),
+        "ada": replace(some, kind=Kind.CUSTOMER, customer_id=people["ada"]),
+        "customer of nobody": replace(some, kind=Kind.CUSTOMER, customer_id=uuid4()),
+        "anonymous": replace(some, kind=Kind.ANONYMOUS),
+    }
+    given: list[Any] = []
+    rows, all_ = shop.database.rows, Reads.all
+
+    async def written(*args: Any) -> Any:
+        found = await rows(*args)
+        given.extend(found)
+        return found
+
+    async def heard(self: Reads, *args: Any) -> Any:
+        found = await all_(self, *args)
+        given.extend(found)
+        return found
+
+    monkeypatch.setattr(shop.database, "rows", written)
+    monkeypatch.setattr(Reads, "all", heard)
+    yield Till(shop, orders, callers, given)
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("who", MATRIX)
+async def test_statements_give_what_the_caller_may_see_and_no_more(till: Till, who: str) -> None:
+    orders, locations, channels = MATRIX[who]
+    caller = till.callers[who]
+    numbers = {till.orders[name][0] for name in orders}
+    others = {number for number, _ in till.orders.values()} - numbers
+
+    for name, (number, id_) in till.orders.items():
+        for question, variables in (("order by number", {"number": number}), ("order by id", {"id": id_})):
+            answer = await till.ask(question, caller, **variables)
+            assert (answer["data"]["order"] is not None) == (name in orders)
+            assert (number in till.text) == (name in orders)
+    for question in ("orders", "orders filtered"):
+        where = {"where": {"number": {"oneOf": [number for number, _ in till.orders.values()]}}}
+        await till.ask(question, caller, **(where if question == "orders filtered" else {}))
+        assert all(number in till.text for number in numbers)
+        assert not any(number in till.text for number in others)
+    for question in ("stock levels", "stock levels of SKUs"):
+        await till.ask(question, caller, **({"skus": ["MUG", "CUP"]} if question != "stock levels" else {}))
+        assert {code for code in ("LEEDS", "LYON") if code in till.text} == locations
+    for channel, location in (("WEB", "LEEDS"), ("B2B", "LYON")):
+        answer = await till.ask("availability", caller, skus=["MUG"], channel=channel)
+        assert ("errors" not in answer) == (channel in channels)
+        assert (location in till.text) == (channel in channels)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+async def test_without_the_scope_no_statement_is_sent(till: Till, question: str) -> None:
+    nobody = replace(till.callers["staff"], scopes=frozenset())
+
+    with pytest.raises(Mistake) as refused:
+        await till.ask(question, nobody, skus=["MUG"], channel="WEB")
+
+    assert refused.value.status == 403
+    assert till.given == []
+
+
+async def test_a_closed_channel_is_none_to_visitors(till: Till) -> None:
+    await till.shop.execute("UPDATE channel SET active = false WHERE code = 'WEB'")
+
+    for who, is_told in (("staff", True), ("ada", False), ("storefront of WEB", False)):
+        answer = await till.ask("availability", till.callers[who], skus=["MUG"], channel="WEB")
+        assert ("errors" not in answer) == is_told
+        assert ("LEEDS" in till.text) == is_told
