@@ -89,6 +89,7 @@ def server_for(application: Any, settings: Settings) -> DrainingServer:
     """A server for the application, whose `state.before_exit` says what to drain."""
     config = uvicorn.Config(
         application,
+        interface="asgi3",
         log_config=None,
         access_log=False,
         lifespan="on",
