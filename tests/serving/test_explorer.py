@@ -199,6 +199,7 @@ def test_an_old_node_is_passed_over_for_one_of_our_own(tmp_path: Path) -> None:
 
 def test_where_node_cannot_be_installed_one_sentence_says_so(tmp_path: Path) -> None:
     copied(".ci", tmp_path)
+    copied("requirements", tmp_path)
     environment = {"PATH": path_without_node(tmp_path), "PIP_NO_INDEX": "1", "PYTHON": sys.executable}
 
     told = subprocess.run([tmp_path / ".ci" / "node", "npm"], env=environment, capture_output=True, text=True)
