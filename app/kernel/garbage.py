@@ -6,6 +6,7 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
+
 @contextlib.contextmanager
 def loading() -> Iterator[None]:
     """Collect none, now and of this later: hardly any of it is garbage, and looking for it was a fifth of the start."""
