@@ -25,7 +25,7 @@ def customer_visible(principal: Principal) -> ColumnElement[bool]:
     return true()
 
 
-_CUSTOMERS: Select[*tuple[Any, ...]] = select(
+ALL: Select[*tuple[Any, ...]] = select(
     Customer.id,
     Customer.code,
     Customer.kind,
@@ -42,7 +42,7 @@ _CUSTOMERS: Select[*tuple[Any, ...]] = select(
 
 CUSTOMERS = Listing(
     name="customers",
-    select=_CUSTOMERS,
+    select=ALL,
     key=Customer.id.expression,
     columns={
         "id": Customer.id.expression,
@@ -70,7 +70,7 @@ async def customers_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Ro
     return {
         row.id: row
         for row in await reads.all(
-            _CUSTOMERS.where(same_as_any(Customer.id.expression, ids)).where(customer_visible(reads.principal))
+            ALL.where(same_as_any(Customer.id.expression, ids)).where(customer_visible(reads.principal))
         )
     }
 
@@ -85,7 +85,7 @@ async def customers_by_code(reads: Reads, codes: Sequence[str]) -> Mapping[str, 
     return {
         row.code: row
         for row in await reads.all(
-            _CUSTOMERS.where(same_as_any(Customer.code.expression, codes)).where(customer_visible(reads.principal))
+            ALL.where(same_as_any(Customer.code.expression, codes)).where(customer_visible(reads.principal))
         )
     }
 
@@ -95,7 +95,7 @@ async def customers_by_reference(
 ) -> Mapping[tuple[str, str], Row[Any]]:
     """Customers by what another system calls them: (system, external id)."""
     rows = await reads.all(
-        _CUSTOMERS.add_columns(CustomerReference.system, CustomerReference.external_id)
+        ALL.add_columns(CustomerReference.system, CustomerReference.external_id)
         .join(CustomerReference, CustomerReference.customer_id == Customer.id)
         .where(tuple_(CustomerReference.system, CustomerReference.external_id).in_(references))
         .where(customer_visible(reads.principal))

@@ -6,7 +6,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, Text, Uuid, and_, any_, bindparam, column, func, select, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Row,
+    Select,
+    Text,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.catalog.queries import ids_of_codes
@@ -25,6 +41,16 @@ available = (
 )
 _LEVELS: Select[Any] = select(*StockLevel.__table__.c, available.label("available"))
 _MOVEMENTS: Select[Any] = select(*StockMovement.__table__.c)
+ALLOCATIONS: Select[Any] = select(*Allocation.__table__.c)
+allocation_stands = Allocation.status != literal_column(f"'{AllocationStatus.RELEASED}'", Text)
+# Units on their way to a balance, by the columns of it.
+INCOMING: Any = Supply.__table__.c.units_open
+INCOMING_ON: dict[ColumnElement[Any], str] = {
+    Supply.sku_id.expression: "sku_id",
+    Supply.location_id.expression: "location_id",
+    Supply.owner.expression: "owner",
+}
+is_incoming = Supply.units_open > literal_column("0", Integer)
 
 
 def reservation_visible(principal: Principal) -> ColumnElement[bool]:
@@ -267,8 +293,7 @@ async def allocations_by_line(
 ) -> Mapping[tuple[UUID, UUID], Sequence[Row[Any]]]:
     """Open and consumed allocations by (order, line), for orders that the caller has been shown."""
     statement = (
-        select(*Allocation.__table__.c)
-        .where(same_as_any(Allocation.order_id.expression, sorted({order_id for order_id, _ in keys})))
+        ALLOCATIONS.where(same_as_any(Allocation.order_id.expression, sorted({order_id for order_id, _ in keys})))
         .where(same_as_any(Allocation.order_line_id.expression, [line_id for _, line_id in keys]))
         .where(Allocation.status != AllocationStatus.RELEASED)
         .order_by(Allocation.order_line_id, Allocation.id)

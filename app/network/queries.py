@@ -157,6 +157,11 @@ async def channels_by_code(reads: Reads, codes: Sequence[str]) -> Mapping[str, R
     }
 
 
+def id_of_code(principal: Principal, code: ColumnElement[Any]) -> Select[UUID]:
+    """The id of the channel with this code, if the caller sees it, for statements of other areas to ask for."""
+    return select(Channel.id).where(Channel.code == code).where(channel_visible(principal))
+
+
 async def referenced_channels(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:
     """Channels that a row the caller may see refers to, closed ones included: for loaders of such rows only."""
     return {row.id: row for row in await reads.all(ALL_CHANNELS.where(same_as_any(Channel.id.expression, ids)))}

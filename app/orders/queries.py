@@ -18,6 +18,7 @@ from sqlalchemy import (
     column,
     false,
     func,
+    literal_column,
     select,
     true,
     tuple_,
@@ -30,6 +31,7 @@ from app.kernel.filters import any_of, bind, same_as_any
 from app.kernel.pagination import Listing, OrderTerm
 from app.kernel.prepared import Prepared
 from app.kernel.principal import Kind, Principal
+from app.network.queries import id_of_code
 from app.orders.models import Order, OrderAddress, OrderDiscount, OrderHold, OrderLine, TaxLine
 from app.orders.states import OPEN
 
@@ -124,6 +126,12 @@ async def orders_by_external_ref(reads: Reads, keys: Sequence[tuple[UUID, str]])
     return {(row.channel_id, row.external_ref): row for row in await reads.all(statement)}
 
 
+def has_external_ref(principal: Principal) -> ColumnElement[bool]:
+    """The order of an external reference in a channel that the caller sees, both by the names of parameters."""
+    channel = id_of_code(principal, bindparam("channel_code", type_=Text)).scalar_subquery()
+    return and_(Order.channel_id == channel, Order.external_ref == bindparam("external_ref", type_=Text))
+
+
 # The newest orders of a customer: (customer, orders to give, (placed at, id) of the last one given before).
 CustomerKey = tuple[UUID, int, tuple[datetime, UUID] | None]
 
@@ -151,6 +159,17 @@ LinesKey = tuple[UUID, int, int]
 
 
 LINES = select(*OrderLine.__table__.c)
+TAXES = select(*TaxLine.__table__.c)
+DISCOUNTS = select(*OrderDiscount.__table__.c)
+ADDRESSES = select(*OrderAddress.__table__.c)
+HOLDS = select(*OrderHold.__table__.c)
+
+
+def is_address_of(kind: str) -> ColumnElement[bool]:
+    """Whether an address is of this kind."""
+    return OrderAddress.kind == literal_column(f"'{kind}'", Text)
+
+
 _LINES = Prepared(
     lambda _: (
         LINES.where(any_of(OrderLine.order_id.expression, "order_ids"))
@@ -214,7 +233,7 @@ async def _by_line(
 
 async def addresses_by_order(reads: Reads, keys: Sequence[tuple[UUID, str]]) -> Mapping[tuple[UUID, str], Row[Any]]:
     """Addresses by (order, kind)."""
-    statement = select(*OrderAddress.__table__.c).where(
+    statement = ADDRESSES.where(
         same_as_any(OrderAddress.order_id.expression, sorted({order_id for order_id, _ in keys}))
     )
     return {(row.order_id, row.kind): row for row in await reads.all(statement)}
@@ -222,10 +241,8 @@ async def addresses_by_order(reads: Reads, keys: Sequence[tuple[UUID, str]]) -> 
 
 async def holds_by_order(reads: Reads, order_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[Row[Any]]]:
     """All holds of each order, open and released, oldest first."""
-    statement = (
-        select(*OrderHold.__table__.c)
-        .where(same_as_any(OrderHold.order_id.expression, order_ids))
-        .order_by(OrderHold.placed_at, OrderHold.id)
+    statement = HOLDS.where(same_as_any(OrderHold.order_id.expression, order_ids)).order_by(
+        OrderHold.placed_at, OrderHold.id
     )
     holds: dict[UUID, list[Row[Any]]] = {order_id: [] for order_id in order_ids}
     for row in await reads.all(statement):

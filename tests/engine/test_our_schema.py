@@ -128,6 +128,34 @@ async def test_an_operation_of_a_client(few: Furnished, opened: OpenDesk, docume
     assert graph(engine=True).not_covered == {}
 
 
+# Statements a request, where one writes the answer; the second counts a list.
+DIRECT = {
+    "dashboard/OrderDetail": 1,
+    "dashboard/OrderQueue": 2,
+    "dashboard/StockList": 2,
+    "partner/OrderByReference": 1,
+    "partner/OrderLines": 1,
+    "partner/StockOnHand": 1,
+    "portal/MyOrder": 1,
+    "portal/MyOrders": 1,
+    "storefront/Availability": 1,
+}
+
+
+@pytest.mark.parametrize("document", [each for each in ASKED_ONCE if each.name in DIRECT], ids=str)
+async def test_one_statement_writes_the_answer(few: Furnished, opened: OpenDesk, document: Document) -> None:
+    async with opened(few, FixedClock(datetime.now(UTC))) as desk:
+        sent = await desk.requests.of(document)
+        answers = await Both(desk).directly.send(document, sent)
+
+    assert answers.errors == []
+    assert 0 < answers.statements <= DIRECT[document.name] * len(sent)
+
+
+def test_all_documents_that_are_written_are_known() -> None:
+    assert {each.name for each in ASKED_ONCE} >= DIRECT.keys()
+
+
 @pytest.mark.parametrize("document", REHEARSED, ids=str)
 async def test_a_dry_run_of_a_client(few: Furnished, opened: OpenDesk, document: Document) -> None:
     async with opened(few, FixedClock(datetime.now(UTC))) as desk:

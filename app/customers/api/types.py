@@ -12,7 +12,8 @@ from sqlalchemy import Row
 from app.customers import queries
 from app.customers.states import AddressKind, ContactKind, CustomerKind
 from app.gql.context import Context
-from app.gql.nodes import Info, Node, global_id, node_type
+from app.gql.direct import Id, Reading, Reference
+from app.gql.nodes import Info, Node, node_type
 from app.gql.scalars import CountryCode
 from app.gql.scopes import scoped
 from app.gql.where import described
@@ -119,23 +120,17 @@ class Customer(Node):
 
     @classmethod
     def of(cls, row: Row[Any]) -> Customer:
-        return cls(
-            id=global_id("Customer", row.id),
-            uuid=row.id,
-            code=row.code,
-            kind=CustomerKind(row.kind),
-            name=row.name,
-            company_name=row.company_name,
-            tax_number=row.tax_number,
-            preferred_payment=row.preferred_payment,
-            language=row.language,
-            active=row.active,
-            version=row.version,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-        )
+        return _CUSTOMER.of(row)
 
     @classmethod
     async def load(cls, context: Context, uuid: UUID) -> Customer | None:
         row = await context.load(queries.customers_by_id, uuid)
         return cls.of(row) if row is not None else None
+
+
+_CUSTOMER = Reading(Customer, id=Id("Customer", "id"), uuid="id")
+
+
+def customer_of(column: str) -> Reference:
+    """The customer that this column of a visible row refers to; null where the caller does not see it."""
+    return Reference(_CUSTOMER, queries.ALL, column, queries.customer_visible)

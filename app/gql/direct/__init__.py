@@ -14,17 +14,16 @@ from app.gql.direct.columns import (
     InPython,
     Link,
     Nested,
-    Numbered,
     OrNull,
     Percent,
     Reading,
-    Reference,
     in_braces,
     python_name,
 )
+from app.gql.direct.links import Numbered, Reference, Related, Summed
 from app.gql.direct.operation import Direct
 from app.gql.direct.pieces import Ask, NotDirect, Pieces, joined, leaf
-from app.gql.direct.roots import Also, One, Paged, answers_directly
+from app.gql.direct.roots import Also, One, Paged, Way, answers_directly, by
 
 __all__ = [
     "Also",
@@ -46,7 +45,11 @@ __all__ = [
     "Pieces",
     "Reading",
     "Reference",
+    "Related",
+    "Summed",
+    "Way",
     "answers_directly",
+    "by",
     "in_braces",
     "joined",
     "leaf",

@@ -15,22 +15,17 @@ from uuid import UUID
 
 import orjson
 from graphql import GraphQLObjectType
-from graphql.execution.values import VariableValues
 from sqlalchemy import (
     ColumnElement,
-    Integer,
     LargeBinary,
     Numeric,
-    Select,
     Text,
     and_,
     case,
     cast,
     func,
     literal_column,
-    select,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 from strawberry.types.base import StrawberryOptional, get_object_definition, has_object_definition
 from strawberry.types.enum import StrawberryEnumDefinition
 
@@ -39,7 +34,6 @@ from app.gql.direct.pieces import Ask, NotDirect, Pieces, base64url, joined, lea
 from app.gql.money import Money
 from app.gql.nodes import global_id
 from app.kernel import money
-from app.kernel.pagination import PageArguments
 
 T = TypeVar("T")
 
@@ -308,83 +302,6 @@ def _usual(name: str, type_: Any) -> Part:
         assert inner is type_, f"{name} could be null: give it a part of its own"
         return Nested(Reading(inner))
     return Column(name)
-
-
-class Reference:
-    """An object of another row that a visible row refers to, which foreign keys or rules keep there.
-
-    by  the column of ours that holds its id
-    """
-
-    def __init__(self, reading: Reading[Any], rows: Select[Any], by: str) -> None:
-        self._reading = reading
-        self._rows = rows
-        self._by = by
-
-    def pieces(self, field: Field, source: Source, ask: Ask) -> Pieces:
-        columns = columns_of(self._rows)
-        written = self._reading.pieces(selection_of(field), columns, ask)
-        return [select(joined(written)).where(columns["id"] == source[self._by]).scalar_subquery()]
-
-
-class Numbered:
-    """A connection of rows that belong to a row and are numbered from 1 without gaps: its first page.
-
-    parent, number  columns of theirs: the id of the row they belong to, and their number
-    also            columns of the row they belong to that theirs stand for
-    """
-
-    def __init__(
-        self, reading: Reading[Any], rows: Select[Any], parent: str, number: str, also: tuple[str, ...] = ()
-    ) -> None:
-        self._reading = reading
-        self._rows = rows
-        self._parent = parent
-        self._number = number
-        self._also = also
-
-    def pieces(self, field: Field, source: Source, ask: Ask) -> Pieces:
-        given = ask.given(field)
-
-        def size(variables: VariableValues) -> int:
-            arguments = given(variables)
-            if arguments.get("after") is not None:
-                raise NotDirect
-            return PageArguments(first=arguments.get("first")).size()
-
-        most = ask.parameter(Integer(), size)
-        columns = columns_of(self._rows)
-        number = columns[self._number]
-        ordered = aggregate_order_by(quoted(","), number)
-
-        def nodes(selection: Selection) -> Pieces:
-            written = self._reading.pieces(selection, {**columns, **{name: source[name] for name in self._also}}, ask)
-            return ["[", func.string_agg(joined(written), ordered).filter(number <= most), "]"]
-
-        def shown(each: Field) -> Pieces:
-            match python_name(each):
-                case "nodes":
-                    return nodes(selection_of(each))
-                case "page_info":
-                    return in_braces(selection_of(each), of_page_info)
-            raise NotDirect  # cursors are sealed in Python
-
-        def of_page_info(each: Field) -> Pieces:
-            match python_name(each):
-                case "has_next_page":
-                    return [cast(func.count() > most, Text)]
-                case "has_previous_page":
-                    return ["false"]
-            raise NotDirect
-
-        written = joined(in_braces(selection_of(field), shown))
-        within = columns[self._parent] == source["id"], number <= most + 1
-        return [select(written).select_from(number.table).where(*within).scalar_subquery()]
-
-
-def columns_of(rows: Select[Any]) -> dict[str, ColumnElement[Any]]:
-    """What a statement reads, by name."""
-    return {column.key: getattr(column, "element", column) for column in rows.selected_columns}  # type: ignore[misc]
 
 
 def python_name(field: Field) -> str:

@@ -9,6 +9,7 @@ from graphql.execution.values import VariableValues
 from app.engine import Field, Plan
 from app.gql.context import Context
 from app.gql.direct.columns import python_name
+from app.gql.direct.links import MARK, sealed
 from app.gql.direct.pieces import Ask, NotDirect
 from app.gql.direct.roots import ROOTS, Answering
 
@@ -28,6 +29,10 @@ class Direct:
 
     async def data(self, context: Context, variables: VariableValues) -> str:
         """The JSON of `data`.  Raises NotDirect, and what the database or a refusal raises: the engine then tells."""
+        data = await self._written(context, variables)
+        return sealed(data, context.services.signer) if MARK in data else data
+
+    async def _written(self, context: Context, variables: VariableValues) -> str:
         if len(self._keys) == 1:
             key, answer = self._keys[0]
             assert not isinstance(answer, str)

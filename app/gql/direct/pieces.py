@@ -14,6 +14,11 @@ from sqlalchemy import ColumnElement, Text, bindparam, case, cast, func, literal
 from sqlalchemy.types import TypeEngine
 
 from app.engine import Field, Plan, shown_as
+from app.gql.context import Context
+from app.kernel.principal import ANONYMOUS, Principal
+
+# What a request gives for parameters.
+Value = Callable[[Context, VariableValues], Sequence[Any]]
 
 # A text is JSON as it stands; a column is shown as PostgreSQL shows it, and is never NULL.
 Piece = str | ColumnElement[Any]
@@ -37,7 +42,14 @@ class Ask:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._values: dict[str, Callable[[VariableValues], Any]] = {}
+        self._values: dict[tuple[str, ...], Value] = {}
+        self._next = 0
+        self.principal = ANONYMOUS
+
+    def begin(self, principal: Principal) -> None:
+        """Make the pieces of a statement for those who see the same as this caller: the same pieces each time."""
+        self.principal = principal
+        self._next = 0
 
     def given(self, field: Field) -> Callable[[VariableValues], Mapping[str, Any]]:
         """Makes of variables what the resolver of a field would take.  Raises NotDirect."""
@@ -53,13 +65,19 @@ class Ask:
             raise NotDirect
         return shown
 
-    def parameter(self, type_: TypeEngine[Any], value: Callable[[VariableValues], Any]) -> ColumnElement[Any]:
-        name = f"asked_{len(self._values)}"
-        self._values[name] = value
-        return bindparam(name, type_=type_)
+    def parameters(self, value: Value, *types: TypeEngine[Any]) -> list[ColumnElement[Any]]:
+        """Parameters of these types, for which a request gives values together."""
+        names = tuple(f"asked_{self._next + n}" for n in range(len(types)))
+        self._next += len(types)
+        self._values[names] = value
+        return [bindparam(name, type_=type_) for name, type_ in zip(names, types, strict=True)]
 
-    def values(self, variables: VariableValues) -> dict[str, Any]:
-        return {name: value(variables) for name, value in self._values.items()}
+    def values(self, context: Context, variables: VariableValues) -> dict[str, Any]:
+        """What a request gives, by the names of parameters.  Raises NotDirect, or a refusal."""
+        found: dict[str, Any] = {}
+        for names, value in self._values.items():
+            found.update(zip(names, value(context, variables), strict=True))
+        return found
 
 
 def quoted(text: str) -> ColumnElement[str]:
@@ -85,7 +103,9 @@ def joined(pieces: Sequence[Piece]) -> ColumnElement[str]:
 def leaf(definition: GraphQLField, column: ColumnElement[Any]) -> Pieces:
     """A scalar or an enum as the field's type writes it.  Raises NotDirect."""
     if is_list_type(definition.type.of_type if is_non_null_type(definition.type) else definition.type):
-        raise NotDirect
+        if get_named_type(definition.type).name != "String":
+            raise NotDirect
+        return [func.to_json(column)]
     type_ = get_named_type(definition.type)
     if is_enum_type(type_):
         pieces: Pieces = ['"', column, '"']
@@ -119,6 +139,8 @@ _SCALARS: dict[str, Callable[[ColumnElement[Any]], Pieces]] = {
     "Long": lambda column: [column],
     "Boolean": lambda column: [cast(column, Text)],
     "DateTime": _instant,
+    # A whole number has a decimal all the same, as Python writes it.
+    "Float": lambda column: [column, case((func.strpos(cast(column, Text), quoted(".")) == 0, quoted(".0")), else_="")],
     "Decimal": lambda column: ['"', func.trim_scale(column), '"'],
     "UUID": lambda column: ['"', column, '"'],
     **dict.fromkeys(

@@ -13,7 +13,8 @@ from sqlalchemy.types import TypeEngine
 from app.engine import Field, Selection, selection_of
 from app.gql.connections import OrderBy, OrderDirection
 from app.gql.context import Context
-from app.gql.direct.columns import Reading, columns_of, python_name
+from app.gql.direct.columns import Reading, python_name
+from app.gql.direct.links import columns_of
 from app.gql.direct.pieces import Ask, NotDirect, joined
 from app.gql.where import as_filter
 from app.kernel.filters import Filter, any_of
@@ -41,33 +42,44 @@ def answers_directly(name: str, root: Root) -> None:
     ROOTS[name] = root
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How an object is found by one argument.
+
+    condition  for a caller; its parameters are `bindparam`s by name
+    values     of what was given, by those names; may raise a refusal, which the engine then finds again
+    """
+
+    condition: Callable[[Principal], ColumnElement[bool]]
+    values: Callable[[Any], Mapping[str, Any]]
+
+
+def by(column: ColumnElement[Any], value: Callable[[Any], Any]) -> Way:
+    """By a unique column."""
+    return Way(lambda _: any_of(column, "keys"), lambda given: {"keys": [value(given)]})
+
+
 class One:
     """An object, or null, by the one argument that was given.
 
     rows  all objects, by whatever rule
-    ways  by argument: the column it is compared with, and what makes the column's value of it
     """
 
-    def __init__(
-        self,
-        reading: Reading[Any],
-        rows: Select[Any],
-        visible: Rule,
-        ways: Mapping[str, tuple[ColumnElement[Any], Callable[[Any], Any]]],
-    ) -> None:
+    def __init__(self, reading: Reading[Any], rows: Select[Any], visible: Rule, ways: Mapping[str, Way]) -> None:
         self._reading = reading
         self._rows = rows
         self._visible = visible
         self._ways = ways
 
     def prepared(self, field: Field, ask: Ask) -> Answering:
-        given = ask.given(field)
-        written = joined(self._reading.pieces(selection_of(field), columns_of(self._rows), ask))
+        given, selection, source = ask.given(field), selection_of(field), columns_of(self._rows)
+        self._reading.pieces(selection, source, ask)  # or there is none
 
         def statement(principal: Principal, way: str) -> Select[Any]:
-            column, _ = self._ways[way]
-            found = self._rows.with_only_columns(written).where(any_of(column, "keys"))
-            return found.where(self._visible(principal))
+            ask.begin(principal)
+            written = joined(self._reading.pieces(selection, source, ask))
+            found = self._rows.with_only_columns(written, maintain_column_froms=True)
+            return found.where(self._ways[way].condition(principal)).where(self._visible(principal))
 
         read = Prepared(statement)
 
@@ -76,8 +88,7 @@ class One:
             if len(arguments) != 1 or (way := self._ways.get(arguments[0][0])) is None:
                 raise NotDirect
             name, value = arguments[0]
-            parameters = {"keys": [way[1](value)], **ask.values(variables)}
-            rows = await read.shaped(context.reads, parameters, name)
+            rows = await read.shaped(context.reads, {**way.values(value), **ask.values(context, variables)}, name)
             return rows[0][0] if rows else "null"
 
         return answer
@@ -120,10 +131,8 @@ class Paged:
         given = ask.given(field)
         shown = _Connection(selection_of(field))
         source = columns_of(self._listing.select)
-        nodes = [
-            joined(self._reading.pieces(selection, source, ask)).label(f"node_{n}")
-            for n, selection in enumerate(shown.nodes)
-        ]
+        for selection in shown.nodes:
+            self._reading.pieces(selection, source, ask)  # or there is none
 
         def narrowed(
             principal: Principal, where: Filter | None, search: str | None, also: Sequence[str]
@@ -134,7 +143,12 @@ class Paged:
                 statement = statement.where(known.condition(principal, bindparam(name, type_=known.type)))
             return statement
 
-        def cut(statement: Select[Any], walk: Walk) -> Select[Any]:
+        def cut(principal: Principal, statement: Select[Any], walk: Walk) -> Select[Any]:
+            ask.begin(principal)
+            nodes = [
+                joined(self._reading.pieces(selection, source, ask)).label(f"node_{n}")
+                for n, selection in enumerate(shown.nodes)
+            ]
             keys = walk.keys if shown.has_cursors else []
             columns: list[ColumnElement[Any]] = [*nodes, *keys]
             page: Select[Any] = walk.through(statement).limit(bindparam("rows", type_=Integer))
@@ -144,15 +158,15 @@ class Paged:
             principal: Principal, order_by: str | None, descending: bool, backwards: bool, *also: str
         ) -> Select[Any]:
             order = self._listing.terms(order_by, descending=descending)
-            return cut(narrowed(principal, None, None, also), Walk(order=order, size=0, backwards=backwards))
+            return cut(principal, narrowed(principal, None, None, also), Walk(order=order, size=0, backwards=backwards))
 
         first_page = Prepared(first)
 
         async def answer(context: Context, variables: VariableValues) -> str:
             arguments = given(variables)
             also = {name: arguments[name] for name in self._also if arguments.get(name) is not None}
-            page = PageArguments(*(arguments.get(name) for name in ("first", "after", "last", "before")))
-            if also and (shown.has_cursors or page.after is not None or page.before is not None):
+            asked = PageArguments(*(arguments.get(name) for name in ("first", "after", "last", "before")))
+            if also and (shown.has_count or shown.has_cursors or asked.after is not None or asked.before is not None):
                 raise NotDirect
             where, search = as_filter(arguments.get("where")), arguments.get("search")
             sorting: OrderBy[Any] | None = arguments.get("order_by") or self._order_by
@@ -163,17 +177,19 @@ class Paged:
             binding = self._listing.binding(
                 principal, context.services.signer, where, search, order_by, descending=descending
             )
-            walk = Walk.of(page, order, binding)
-            parameters = {"rows": walk.size + 1, **ask.values(variables)}
+            walk = Walk.of(asked, order, binding)
+            parameters = {"rows": walk.size + 1, **ask.values(context, variables)}
             parameters |= {name: self._also[name].value(value) for name, value in also.items()}
             if where is None and walk.after is None and walk.before is None and not (search and search.strip()):
                 shape = (order_by, descending, walk.backwards, *also)
                 rows = await first_page.shaped(context.reads, parameters, *shape)
             else:
-                statement = cut(narrowed(principal, where, search, tuple(also)), walk)
+                statement = cut(principal, narrowed(principal, where, search, tuple(also)), walk)
                 rows = await context.reads.all(statement, parameters)
             place = (lambda row: tuple(row)[-len(order) :]) if shown.has_cursors else None
-            return shown.json(walk.page(rows, place, binding))
+            page = walk.page(rows, place, binding)
+            count = await self._listing.count(context.reads, where=where, search=search) if shown.has_count else 0
+            return shown.json(page, count)
 
         return answer
 
@@ -186,11 +202,11 @@ class _Connection:
 
     def __init__(self, selection: Selection) -> None:
         self.nodes: list[Selection] = []
-        self.has_cursors = False
+        self.has_cursors = self.has_count = False
         self._shown = self._object(selection, self._of_connection)
 
-    def json(self, page: Page) -> str:
-        return self._shown(page)
+    def json(self, page: Page, count: int) -> str:
+        return self._shown(page, count)
 
     def _object(self, selection: Selection, of: Callable[[Field], Callable[..., str]]) -> Callable[..., str]:
         fields = [(f'"{field.key}":', self._typename(field) or of(field)) for field in selection.fields]
@@ -202,7 +218,7 @@ class _Connection:
         name = f'"{field.parent.name}"'
         return lambda *_: name
 
-    def _of_connection(self, field: Field) -> Callable[[Page], str]:
+    def _of_connection(self, field: Field) -> Callable[[Page, int], str]:
         match python_name(field):
             case "nodes":
                 return _all(self._node(field))
@@ -210,7 +226,10 @@ class _Connection:
                 return _all(self._object(selection_of(field), self._of_edge))
             case "page_info":
                 return self._object(selection_of(field), self._of_page_info)
-        raise NotDirect  # the count is a statement of its own
+            case "total_count":  # by a statement of its own, as the engine has it counted
+                self.has_count = True
+                return lambda _, count: str(count)
+        raise NotDirect
 
     def _of_edge(self, field: Field) -> Callable[[Page, int], str]:
         if python_name(field) == "node":
@@ -223,16 +242,16 @@ class _Connection:
         column = len(self.nodes) - 1
         return lambda page, n: str(page.rows[n][column])
 
-    def _of_page_info(self, field: Field) -> Callable[[Page], str]:
+    def _of_page_info(self, field: Field) -> Callable[[Page, int], str]:
         match name := python_name(field):
             case "has_next_page":
-                return lambda page: "true" if page.has_next else "false"
+                return lambda page, _: "true" if page.has_next else "false"
             case "has_previous_page":
-                return lambda page: "true" if page.has_previous else "false"
+                return lambda page, _: "true" if page.has_previous else "false"
         self.has_cursors = True
         end = 0 if name == "start_cursor" else -1
-        return lambda page: f'"{page.cursors[end]}"' if page.cursors else "null"
+        return lambda page, _: f'"{page.cursors[end]}"' if page.cursors else "null"
 
 
-def _all(write: Callable[[Page, int], str]) -> Callable[[Page], str]:
-    return lambda page: "[" + ",".join([write(page, n) for n in range(len(page.rows))]) + "]"
+def _all(write: Callable[[Page, int], str]) -> Callable[[Page, int], str]:
+    return lambda page, _: "[" + ",".join([write(page, n) for n in range(len(page.rows))]) + "]"

@@ -4,7 +4,7 @@ from app.inventory.api import errors as _errors  # noqa: F401 (gives the refusal
 from app.inventory.api.changes import InventoryMutation
 from app.inventory.api.lists import InventoryQuery
 from app.inventory.api.streams import InventorySubscription
-from app.inventory.api.types import Allocation, Reservation, StockLevel, StockMovement
+from app.inventory.api.types import Allocation, Reservation, StockLevel, StockMovement, allocations_of
 
 __all__ = [
     "Allocation",
@@ -14,4 +14,5 @@ __all__ = [
     "Reservation",
     "StockLevel",
     "StockMovement",
+    "allocations_of",
 ]

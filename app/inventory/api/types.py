@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from sqlalchemy import Row
 from app.catalog.api import Sku, sku_of
 from app.gql.connections import After, Connection, First
 from app.gql.context import Context
-from app.gql.direct import Id, InPython, OrNull, Reading
+from app.gql.direct import Id, InPython, OrNull, Reading, Related, Summed
 from app.gql.nodes import Info, Node, global_id, node_type
 from app.gql.scalars import Long
 from app.gql.scopes import needs, scoped
@@ -122,6 +122,7 @@ STOCK_LEVEL = Reading(
 )
 STOCK_LEVEL.link("sku", sku_of("sku_id"))
 STOCK_LEVEL.link("location", location_of("location_id"))
+STOCK_LEVEL.link("incoming", Summed(queries.INCOMING, queries.INCOMING_ON, only=queries.is_incoming))
 
 
 @node_type
@@ -200,16 +201,24 @@ class Allocation:
 
     @classmethod
     def of(cls, row: Row[Any]) -> Allocation:
-        return cls(
-            key=_key_of(row),
-            order_id=global_id("Order", row.order_id),
-            order_line_id=global_id("OrderLine", row.order_line_id),
-            owner=row.owner or None,
-            units=row.units,
-            status=AllocationStatus(row.status),
-            created_at=row.created_at,
-            closed_at=row.closed_at,
-        )
+        return _ALLOCATION.of(row)
+
+
+_KEY = InPython(lambda *key: key, "sku_id", "location_id", "owner")
+_ALLOCATION = Reading(
+    Allocation,
+    key=_KEY,
+    order_id=Id("Order", "order_id"),
+    order_line_id=Id("OrderLine", "order_line_id"),
+    owner=OrNull("owner"),
+)
+_ALLOCATION.link("sku", sku_of("sku_id"))
+_ALLOCATION.link("location", location_of("location_id"))
+
+
+def allocations_of(on: Mapping[str, str]) -> Related:
+    """Allocations by their columns that equal those of a visible row, as far as they stand."""
+    return Related(_ALLOCATION, queries.ALLOCATIONS, on, order_by=["id"], only=queries.allocation_stands)
 
 
 @scoped("stock:reserve")

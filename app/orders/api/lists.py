@@ -28,7 +28,7 @@ from app.gql.connections import (
     one_of,
     uuid_of,
 )
-from app.gql.direct import One, Paged, answers_directly
+from app.gql.direct import One, Paged, Way, answers_directly, by
 from app.gql.scalars import Cursor
 from app.gql.scopes import contribute, needs
 from app.gql.where import (
@@ -161,8 +161,12 @@ answers_directly(
         queries.ALL,
         queries.visible_to,
         {
-            "id": (queries.FIELDS["id"], lambda given: uuid_of(given, "Order", ["id"])),
-            "number": (queries.FIELDS["number"], str),
+            "id": by(queries.FIELDS["id"], lambda given: uuid_of(given, "Order", ["id"])),
+            "number": by(queries.FIELDS["number"], str),
+            "external_ref": Way(
+                queries.has_external_ref,
+                lambda given: {"channel_code": spelled(given.channel), "external_ref": kept(given.ref)},
+            ),
         },
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -11,17 +12,17 @@ import strawberry
 from sqlalchemy import Row
 
 from app.catalog.api import Sku, sku_of
-from app.customers.api import Customer
+from app.customers.api import Customer, customer_of
 from app.gql.connections import After, Connection, Edge, First, Info, PageInfo
 from app.gql.context import Context
-from app.gql.direct import Derived, Id, Nested, Numbered, Reading
+from app.gql.direct import Derived, Id, Nested, Numbered, Percent, Reading, Related
 from app.gql.money import Money
-from app.gql.nodes import Node, global_id, node_type
+from app.gql.nodes import Node, node_type
 from app.gql.scalars import CountryCode, CurrencyCode, Cursor
 from app.gql.scopes import needs, scoped
 from app.gql.where import described
 from app.inventory import queries as inventory
-from app.inventory.api import Allocation
+from app.inventory.api import Allocation, allocations_of
 from app.kernel.errors import ValidationRefused
 from app.kernel.pagination import PageArguments
 from app.kernel.signing import BadSignature
@@ -145,12 +146,10 @@ class TaxLine:
 
     @classmethod
     def of(cls, row: Row[Any], currency: str) -> TaxLine:
-        return cls(
-            name=row.name,
-            rate_percent=Decimal(row.rate_ppm) / 10_000,
-            amount=Money.of(row.amount_minor, currency),
-            included=row.included,
-        )
+        return _TAX_LINE.of(row, currency=currency)
+
+
+_TAX_LINE = Reading(TaxLine, rate_percent=Percent("rate_ppm"))
 
 
 @scoped("orders:read")
@@ -162,7 +161,10 @@ class Discount:
 
     @classmethod
     def of(cls, row: Row[Any], currency: str) -> Discount:
-        return cls(amount=Money.of(row.amount_minor, currency), code=row.code, description=row.description)
+        return _DISCOUNT.of(row, currency=currency)
+
+
+_DISCOUNT = Reading(Discount)
 
 
 @scoped("orders:read")
@@ -179,16 +181,10 @@ class Hold:
 
     @classmethod
     def of(cls, row: Row[Any]) -> Hold:
-        return cls(
-            id=global_id("Hold", row.id),
-            reason=HoldReason(row.reason),
-            note=row.note,
-            placed_at=row.placed_at,
-            placed_by=row.placed_by,
-            released_at=row.released_at,
-            released_by=row.released_by,
-            release_note=row.release_note,
-        )
+        return _HOLD.of(row)
+
+
+_HOLD = Reading(Hold, id=Id("Hold", "id"))
 
 
 @scoped("orders:read")
@@ -208,19 +204,10 @@ class OrderAddress:
 
     @classmethod
     def of(cls, row: Row[Any]) -> OrderAddress:
-        return cls(
-            name=row.name,
-            company=row.company,
-            lines=list(row.lines),
-            city=row.city,
-            region=row.region,
-            postcode=row.postcode,
-            country=row.country,
-            phone=row.phone,
-            email=row.email,
-            latitude=row.latitude,
-            longitude=row.longitude,
-        )
+        return _ADDRESS.of(row)
+
+
+_ADDRESS = Reading(OrderAddress)
 
 
 @scoped("orders:read")
@@ -360,6 +347,23 @@ class Order(Node):
         return cls.of(row) if row is not None else None
 
 
+_CURRENCY = ("currency",)
+
+
+def _taxes(on: Mapping[str, str | None]) -> Related:
+    return Related(_TAX_LINE, queries.TAXES, on, order_by=["position"], also=_CURRENCY)
+
+
+def _discounts(on: Mapping[str, str | None]) -> Related:
+    return Related(_DISCOUNT, queries.DISCOUNTS, on, order_by=["position"], also=_CURRENCY)
+
+
+def _address(kind: str) -> Related:
+    return Related(_ADDRESS, queries.ADDRESSES, {"order_id": "id"}, only=queries.is_address_of(kind))
+
+
+_LINES_CURSOR = "order-lines"
+
 _LINE = Reading(
     OrderLine,
     id=Id("OrderLine", "id"),
@@ -371,6 +375,9 @@ _LINE = Reading(
     unit_price=Nested(Reading(UnitPrice, amount="unit_price", currency_code="currency")),
 )
 _LINE.link("sku", sku_of("sku_id"))
+_LINE.link("allocations", allocations_of({"order_id": "order_id", "order_line_id": "id"}))
+_LINE.link("tax_lines", _taxes({"order_id": "order_id", "line_id": "id"}))
+_LINE.link("discounts", _discounts({"order_id": "order_id", "line_id": "id"}))
 
 ORDER = Reading(
     Order,
@@ -391,9 +398,13 @@ ORDER = Reading(
     ),
 )
 ORDER.link("channel", channel_of("channel_id"))
-ORDER.link("lines", Numbered(_LINE, queries.LINES, "order_id", "line_no", also=("currency",)))
-
-_LINES_CURSOR = "order-lines"
+ORDER.link("customer", customer_of("customer_id"))
+ORDER.link("shipping_address", _address("SHIPPING"))
+ORDER.link("billing_address", _address("BILLING"))
+ORDER.link("holds", Related(_HOLD, queries.HOLDS, {"order_id": "id"}, order_by=["placed_at", "id"]))
+ORDER.link("discounts", _discounts({"order_id": "id", "line_id": None}))
+ORDER.link("shipping_tax_lines", _taxes({"order_id": "id", "line_id": None}))
+ORDER.link("lines", Numbered(_LINE, queries.LINES, "order_id", "line_no", purpose=_LINES_CURSOR, also=_CURRENCY))
 
 
 async def _lines(order: Order, info: Info, first: int | None, after: str | None) -> Connection[OrderLine]:
