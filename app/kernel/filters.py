@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -289,3 +289,83 @@ def _plain(value: Any) -> Any:
             return value
         case _:
             return [type(value).__name__, str(value)]
+
+
+# --- one statement for all conditions that differ in values alone ---------------------------------------------------
+
+_MARKED_TEXT = "value number "
+_MARKED_NUMBER = 2**62
+_MARKED_DATE = date(9000, 1, 1)
+_MARKED_UUID = 2**127
+
+
+@dataclass(slots=True)
+class Marks:
+    """Values that were taken out of conditions, by the numbers of the marks in their places."""
+
+    values: list[Any]
+
+    def of(self, value: Any) -> Any:
+        """The mark of a value; of what is as good as part of the statement (NULL, true, false) the value itself."""
+        if value is None or isinstance(value, bool):
+            return value
+        self.values.append(value)
+        return _mark(value, len(self.values) - 1)
+
+    def within(self, predicate: Filter) -> Filter:
+        """The predicate with marks for values: equal for all that differ in values alone."""
+        match predicate:
+            case And(parts):
+                return And(tuple(self.within(part) for part in parts))
+            case Or(parts):
+                return Or(tuple(self.within(part) for part in parts))
+            case Not(part):
+                return Not(self.within(part))
+            case Eq(field, value):
+                return Eq(field, self.of(value))
+            case Prefix(field, start):
+                return Prefix(field, self.of(start))
+            case OneOf(field, (value,)):  # which is compared as one value is
+                return OneOf(field, (self.of(value),))
+            case OneOf(field, (value, *_) as values) if not isinstance(value, bool):
+                self.values.append(list(values))
+                mark = _mark(value, len(self.values) - 1)
+                return OneOf(field, (mark, mark))
+            case Range(field):
+                return Range(field, **{name: self.of(bound) for name, bound in predicate.bounds()})
+        return predicate
+
+
+def _mark(value: Scalar, number: int) -> Any:
+    """Something of the value's type that tells the number and is no value of anybody's."""
+    match value:
+        case str():
+            return f"{_MARKED_TEXT}{number}"
+        case int():
+            return _MARKED_NUMBER + number
+        case Decimal():
+            return Decimal(_MARKED_NUMBER + number)
+        case datetime():
+            return datetime.combine(_MARKED_DATE, time(), UTC) + timedelta(days=number)
+        case date():
+            return _MARKED_DATE + timedelta(days=number)
+        case UUID():
+            return UUID(int=_MARKED_UUID + number)
+
+
+def number_of_mark(value: Any) -> int | None:
+    """The number of the mark that a parameter is, or an array of a mark; None where it is none."""
+    match value:
+        case [inner, *_]:
+            return number_of_mark(inner)
+        case str() if value.startswith(_MARKED_TEXT):
+            return int(value.removeprefix(_MARKED_TEXT))
+        case int() | Decimal() if value >= _MARKED_NUMBER:
+            return int(value) - _MARKED_NUMBER
+        case datetime() if value.year >= _MARKED_DATE.year:
+            return (value.date() - _MARKED_DATE).days
+        case date() if not isinstance(value, datetime) and value >= _MARKED_DATE:
+            return (value - _MARKED_DATE).days
+        case UUID() if _MARKED_UUID <= value.int < _MARKED_UUID + 2**32:
+            return value.int - _MARKED_UUID
+    return None

@@ -7,43 +7,83 @@ the cache.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Row, Select
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
 from app.kernel.db import Reads
+from app.kernel.filters import number_of_mark
 from app.kernel.principal import Principal
 
-CALLERS_MAX = 1_000
+SHAPES_MAX = 1_000
+# They stand for the caller's in a statement that is being made; no row has them.
+_CUSTOMER, _CHANNEL = UUID(int=2**128 - 1), UUID(int=2**128 - 2)
 _DIALECT = dialect()  # type: ignore[no-untyped-call]
 
 
 class Prepared:
     """One read in all its shapes, for every caller with the row rule of that caller.
 
-    statement  made once for all callers who see the same, and each shape; its parameters are `bindparam`s by name
+    statement  made once for each shape, and for all callers whose rights are of one kind: it gets a principal with the
+               customer and the channel of nobody, and may ask of these only whether they are there
     """
 
     def __init__(self, statement: Callable[..., Select[Any]]) -> None:
         self._statement = statement
-        self._written: dict[Hashable, tuple[str, tuple[str, ...], dict[str, Any]]] = {}
+        self._written: dict[Hashable, _Written] = {}
 
     async def all(self, reads: Reads, **parameters: Any) -> Sequence[Row[Any]]:
         """The rows, whose columns are attributes."""
         return await self.shaped(reads, parameters)
 
-    async def shaped(self, reads: Reads, parameters: Mapping[str, Any], *shape: Hashable) -> Sequence[Row[Any]]:
-        """The same in one of several shapes, which the statement is made of beside the caller."""
-        key = reads.principal.sees_as, *shape
+    async def shaped(
+        self, reads: Reads, parameters: Mapping[str, Any], *shape: Hashable, marked: Sequence[Any] = ()
+    ) -> Sequence[Row[Any]]:
+        """The same in one of several shapes, which the statement is made of beside the caller.
+
+        marked  what the marks of `filters.Marks` in the shape stand for
+        """
+        caller = reads.principal
+        key = caller.kind, caller.scopes, caller.customer_id is None, caller.channel_id is None, *shape
         written = self._written.get(key)
         if written is None:
-            written = self._written[key] = self._write(reads.principal, *shape)
-            if len(self._written) > CALLERS_MAX:
+            written = self._written[key] = _Written(self._statement(_like(caller), *shape))
+            if len(self._written) > SHAPES_MAX:
                 del self._written[next(iter(self._written))]
-        sql, names, fixed = written
-        return await reads.rows(sql, *(parameters[name] if name in parameters else fixed[name] for name in names))
+        return await reads.rows(written.sql, *written.values(caller, parameters, marked))
 
-    def _write(self, principal: Principal, *shape: Hashable) -> tuple[str, tuple[str, ...], dict[str, Any]]:
-        compiled = self._statement(principal, *shape).compile(dialect=_DIALECT)
-        return str(compiled), tuple(compiled.positiontup or ()), dict(compiled.params)
+
+class _Written:
+    """A statement as asyncpg takes it."""
+
+    def __init__(self, statement: Select[Any]) -> None:
+        compiled = statement.compile(dialect=_DIALECT)
+        self.sql = str(compiled)
+        self._names = tuple(compiled.positiontup or ())
+        self._fixed = dict(compiled.params)
+        self._customer = [name for name, value in self._fixed.items() if value == _CUSTOMER]
+        self._channel = [name for name, value in self._fixed.items() if value == _CHANNEL]
+        marks = {name: number_of_mark(value) for name, value in self._fixed.items()}
+        self._marks = [(name, number) for name, number in marks.items() if number is not None]
+
+    def values(self, caller: Principal, parameters: Mapping[str, Any], marked: Sequence[Any]) -> list[Any]:
+        known = {**self._fixed, **parameters}
+        for name in self._customer:
+            known[name] = caller.customer_id
+        for name in self._channel:
+            known[name] = caller.channel_id
+        for name, number in self._marks:
+            known[name] = marked[number]
+        return [known[name] for name in self._names]
+
+
+def _like(caller: Principal) -> Principal:
+    """A caller of the same kind who is nobody."""
+    return replace(
+        caller,
+        customer_id=_CUSTOMER if caller.customer_id is not None else None,
+        channel_id=_CHANNEL if caller.channel_id is not None else None,
+    )

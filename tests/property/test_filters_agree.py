@@ -23,9 +23,25 @@ from sqlalchemy import (
     insert,
     select,
 )
+from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from app.kernel.filters import And, Eq, Filter, IsNull, Not, OneOf, Or, Prefix, Range, check, matches, to_sql
+from app.kernel.filters import (
+    And,
+    Eq,
+    Filter,
+    IsNull,
+    Marks,
+    Not,
+    OneOf,
+    Or,
+    Prefix,
+    Range,
+    check,
+    matches,
+    number_of_mark,
+    to_sql,
+)
 
 ROWS = Table(
     "filtered_row",
@@ -144,3 +160,26 @@ def test_what_the_strategy_builds_is_small_enough_or_refused(predicate: Filter) 
         assert check(predicate) is predicate
     except Exception as refused:
         assert "nested" in str(refused)  # noqa: PT017
+
+
+@settings(max_examples=300, deadline=None)
+@given(predicate=PREDICATES)
+def test_a_statement_of_marks_is_the_statement_of_the_values_they_stand_for(predicate: Filter) -> None:
+    marks = Marks([])
+    compiled, of_marks = (
+        to_sql(each, COLUMNS).compile(dialect=dialect()) for each in (predicate, marks.within(predicate))
+    )
+
+    filled = {
+        name: value if (number := number_of_mark(value)) is None else marks.values[number]
+        for name, value in of_marks.params.items()
+    }
+    assert (str(of_marks), filled) == (str(compiled), compiled.params)
+
+
+def test_conditions_that_differ_in_values_alone_look_alike_with_marks() -> None:
+    one = And((Eq("units", 1), OneOf("code", ("a", "b")), Eq("active", True)))
+    other = And((Eq("units", 7), OneOf("code", ("c", "d", "e")), Eq("active", True)))
+    unlike = And((Eq("units", 7), OneOf("code", ("c", "d", "e")), Eq("active", False)))
+
+    assert Marks([]).within(one) == Marks([]).within(other) != Marks([]).within(unlike)

@@ -17,7 +17,7 @@ from app.gql.direct.columns import Reading, python_name
 from app.gql.direct.links import columns_of
 from app.gql.direct.pieces import Ask, NotDirect, joined
 from app.gql.where import as_filter
-from app.kernel.filters import Filter, any_of
+from app.kernel.filters import Filter, Marks, any_of
 from app.kernel.pagination import Listing, Page, PageArguments, Walk
 from app.kernel.prepared import Prepared
 from app.kernel.principal import Principal
@@ -154,13 +154,21 @@ class Paged:
             page: Select[Any] = walk.through(statement).limit(bindparam("rows", type_=Integer))
             return page.with_only_columns(*columns, maintain_column_froms=True)
 
-        def first(
-            principal: Principal, order_by: str | None, descending: bool, backwards: bool, *also: str
+        def statement(
+            principal: Principal,
+            order_by: str | None,
+            descending: bool,
+            backwards: bool,
+            where: Filter | None,
+            after: tuple[Any, ...] | None,
+            before: tuple[Any, ...] | None,
+            *also: str,
         ) -> Select[Any]:
             order = self._listing.terms(order_by, descending=descending)
-            return cut(principal, narrowed(principal, None, None, also), Walk(order=order, size=0, backwards=backwards))
+            walk = Walk(order=order, size=0, backwards=backwards, after=after, before=before)
+            return cut(principal, narrowed(principal, where, None, also), walk)
 
-        first_page = Prepared(first)
+        read = Prepared(statement)
 
         async def answer(context: Context, variables: VariableValues) -> str:
             arguments = given(variables)
@@ -180,12 +188,17 @@ class Paged:
             walk = Walk.of(asked, order, binding)
             parameters = {"rows": walk.size + 1, **ask.values(context, variables)}
             parameters |= {name: self._also[name].value(value) for name, value in also.items()}
-            if where is None and walk.after is None and walk.before is None and not (search and search.strip()):
-                shape = (order_by, descending, walk.backwards, *also)
-                rows = await first_page.shaped(context.reads, parameters, *shape)
+            if search is None or not search.strip():
+                marks = Marks([])
+                places = (
+                    tuple(map(marks.of, each)) if each is not None else None for each in (walk.after, walk.before)
+                )
+                condition = marks.within(where) if where is not None else None
+                shape = (order_by, descending, walk.backwards, condition, *places, *also)
+                rows = await read.shaped(context.reads, parameters, *shape, marked=marks.values)
             else:
-                statement = cut(principal, narrowed(principal, where, search, tuple(also)), walk)
-                rows = await context.reads.all(statement, parameters)
+                sought = cut(principal, narrowed(principal, where, search, tuple(also)), walk)
+                rows = await context.reads.all(sought, parameters)
             place = (lambda row: tuple(row)[-len(order) :]) if shown.has_cursors else None
             page = walk.page(rows, place, binding)
             count = await self._listing.count(context.reads, where=where, search=search) if shown.has_count else 0
