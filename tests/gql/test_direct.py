@@ -97,7 +97,7 @@ async def test_more_pieces_than_a_function_takes(reads: Reads) -> None:
     assert await shown(reads, joined(pieces)) == ",7" * 900
 
 
-@pytest.mark.parametrize("name", ["JSON", "Cursor", "Date"])
+@pytest.mark.parametrize("name", ["JSON", "Cursor"])
 def test_what_is_not_written_alike_is_left_to_the_engine(name: str) -> None:
     type_: GraphQLOutputType = graph().schema.type_map[name]  # type: ignore[assignment]
 

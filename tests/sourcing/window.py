@@ -78,9 +78,8 @@ class Window:
         await self.stage.settled()
         async with asyncio.timeout(10):  # on a busy machine the log may just not have been heard for too long
             while True:
-                await self.told(*skus, **asked)
-                await self.told(*skus, **asked)
-                if self.statements == 0:
+                await self.ask(*skus, **asked)
+                if await self.ask(*skus, **asked) is not None and self.statements == 0:
                     return
 
     def context(self, principal: Principal) -> Context:
