@@ -37,6 +37,7 @@ logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 
 CLOSE_SECONDS = 5.0
+STATEMENT_BYTES_MAX = 256 * 1024
 
 # Every statement on a table that grows has an index to go by. A plan that was made while the table was small would
 # read it whole, and be kept: by foreign keys, SQL functions and prepared statements, until the next ANALYZE.
@@ -171,6 +172,8 @@ class Database:
             server_settings={**self._settings, **_PLANNED_ONCE},
             init=_prepare_connection,
             reset=_keep_session,
+            # The largest statements are those that most need to be planned once: an order with all that hangs on it.
+            max_cacheable_statement_size=STATEMENT_BYTES_MAX,
         )
 
     async def close(self) -> None:

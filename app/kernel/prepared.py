@@ -18,7 +18,7 @@ from app.kernel.db import Reads
 from app.kernel.filters import number_of_mark
 from app.kernel.principal import Principal
 
-SHAPES_MAX = 1_000
+SHAPES_MAX = 200
 # They stand for the caller's in a statement that is being made; no row has them.
 _CUSTOMER, _CHANNEL = UUID(int=2**128 - 1), UUID(int=2**128 - 2)
 _DIALECT = dialect()  # type: ignore[no-untyped-call]
