@@ -1,4 +1,4 @@
-// PostGraphile over all tables, without its explorer and without mutations.
+// PostGraphile over all tables, without functions, mutations and its explorer.
 import { createServer } from "node:http";
 import { postgraphile } from "postgraphile";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
@@ -7,6 +7,7 @@ import { grafserv } from "postgraphile/grafserv/node";
 
 const server = postgraphile({
   extends: [PostGraphileAmberPreset],
+  disablePlugins: ["PgProceduresPlugin"],
   pgServices: [makePgService({ connectionString: process.env.DATABASE_URL, schemas: ["public"], poolConfig: { max: 8 } })],
   schema: { defaultBehavior: "-insert -update -delete" },
   grafserv: { graphqlPath: "/graphql", graphiql: false },
