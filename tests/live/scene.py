@@ -280,7 +280,7 @@ class Follower:
         assert self.faults == []
 
 
-async def eventually(condition: Callable[[], Any], seconds: float = 5.0) -> None:
+async def eventually(condition: Callable[[], Any], seconds: float = 30.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
