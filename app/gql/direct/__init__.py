@@ -7,12 +7,9 @@ it.
 """
 
 from app.gql.direct.columns import (
-    Column,
     Derived,
     Id,
-    InMoney,
     InPython,
-    Link,
     Nested,
     OrNull,
     Percent,
@@ -28,13 +25,10 @@ from app.gql.direct.roots import Also, One, Paged, Way, answers_directly, by
 __all__ = [
     "Also",
     "Ask",
-    "Column",
     "Derived",
     "Direct",
     "Id",
-    "InMoney",
     "InPython",
-    "Link",
     "Nested",
     "NotDirect",
     "Numbered",

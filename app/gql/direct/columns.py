@@ -305,6 +305,7 @@ def _usual(name: str, type_: Any) -> Part:
 
 
 def python_name(field: Field) -> str:
+    """What the field is called in Python.  Raises NotDirect where strawberry has not made it."""
     known: Any = (field.definition.extensions or {}).get("strawberry-definition")
     if known is None:
         raise NotDirect

@@ -102,8 +102,8 @@ def joined(pieces: Sequence[Piece]) -> ColumnElement[str]:
 
 def leaf(definition: GraphQLField, column: ColumnElement[Any]) -> Pieces:
     """A scalar or an enum as the field's type writes it.  Raises NotDirect."""
-    if is_list_type(definition.type.of_type if is_non_null_type(definition.type) else definition.type):
-        if get_named_type(definition.type).name != "String":
+    if is_list_type(definition.type) or is_list_type(getattr(definition.type, "of_type", None)):
+        if get_named_type(definition.type).name != "String" or not is_non_null_type(definition.type):
             raise NotDirect
         return [func.to_json(column)]
     type_ = get_named_type(definition.type)
@@ -140,7 +140,10 @@ _SCALARS: dict[str, Callable[[ColumnElement[Any]], Pieces]] = {
     "Boolean": lambda column: [cast(column, Text)],
     "DateTime": _instant,
     # A whole number has a decimal all the same, as Python writes it.
-    "Float": lambda column: [column, case((func.strpos(cast(column, Text), quoted(".")) == 0, quoted(".0")), else_="")],
+    "Float": lambda column: [
+        column,
+        case((func.strpos(cast(column, Text), quoted(".")) == 0, quoted(".0")), else_=quoted("")),
+    ],
     "Decimal": lambda column: ['"', func.trim_scale(column), '"'],
     "UUID": lambda column: ['"', column, '"'],
     **dict.fromkeys(
