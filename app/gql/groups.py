@@ -238,13 +238,13 @@ class Group:
         for number, seat in enumerate(list(self._seats), 1):
             if seat.group is not self or pos <= seat.told:
                 continue
-            if not seat.tell(answer, made):
+            if seat.tell(answer, made):
+                seat.told = max(told, seat.told)
+                self._groups.told += 1
+            else:
                 full.append(seat)
-            elif told > seat.told:
-                seat.told = told
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
-        self._groups.told += len(self._seats) - len(full)
         self.let_go(*[seat for seat in full if seat.group is self])
 
     def _close(self) -> None:
