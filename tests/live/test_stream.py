@@ -344,7 +344,8 @@ async def test_a_tampered_cursor_is_refused_with_the_remedy(scene: Scene) -> Non
     (thing,) = things(1)
     good = scene.cursors.seal(hub.head())
     foreign = Cursors(Signer(b"another secret")).seal(hub.head())
-    for bad in ("", "x", "nonsense", good[:-1], "A" + good[1:], foreign, good + "AAAA", "é"):
+    altered = ("B" if good.startswith("A") else "A") + good[1:]
+    for bad in ("", "x", "nonsense", good[:-1], altered, foreign, good + "AAAA", "é"):
         follower = Follower(scene, hub, [thing], after=bad)
         with pytest.raises(CursorRefused, match="leave `after` out") as refused:
             await follower._run()
