@@ -23,7 +23,7 @@ from bench import history, report
 from bench.figures import Figure, spread
 from bench.load import Request, Round, asked, round_of
 from bench.reading import AVAILABILITY, ORDER, ORDERS_PAGE, STOCK_LEVELS, skus_drawn, together
-from bench.stage import Stage, parent, stage
+from bench.stage import Stage, stage
 from tests.builders import NOON, Shop
 
 ORDERS = (10_000, 100_000, 1_000_000)
@@ -115,8 +115,8 @@ async def _compare(number: int, stages: Mapping[int, Stage]) -> dict[int, list[R
     """Rounds of one read by size, in turns."""
     found: dict[int, list[Round]] = {orders: [] for orders in stages}
     sent = {orders: reads(orders)[number].requests(on.key) for orders, on in stages.items()}
-    postmasters = {orders: parent(await on.database.call("SELECT pg_backend_pid()")) for orders, on in stages.items()}
-    ports = {orders: int(on.url.rpartition(":")[2]) for orders, on in stages.items()}
+    postmasters = {orders: await on.postmaster() for orders, on in stages.items()}
+    ports = {orders: on.port for orders, on in stages.items()}
     for orders, requests in sent.items():
         for request in requests[:: VARIED // 8]:
             assert _has_rows(await asked(ports[orders], request)), request

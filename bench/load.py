@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import Any
 from urllib.parse import urlencode
 
@@ -59,12 +61,15 @@ class Round:
 
 
 class _Connection(asyncio.Protocol):
-    """Sends the next request when the last is answered, until the time is over. Speaks just enough HTTP."""
+    """Sends the next request when the last is answered, until there is none or the time is over.
 
-    def __init__(self, requests: Sequence[Request], first: int, ends: float) -> None:
+    Speaks just enough HTTP.
+    """
+
+    def __init__(self, requests: Iterator[Request], ends: float, hear: Callable[[bytes], None] | None) -> None:
         self._requests = requests
-        self._next = first
         self._ends = ends
+        self._hear = hear
         self._left = 0  # bytes of the body that are yet to come
         self._head = b""
         self.took: list[float] = []
@@ -74,7 +79,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.WriteTransport)
         self._transport = transport
-        self._send()
+        self._send(next(self._requests))
 
     def data_received(self, data: bytes) -> None:
         if not self._left:
@@ -94,19 +99,19 @@ class _Connection(asyncio.Protocol):
         if not self.over.done():
             self.over.set_exception(problem or ConnectionError("the server closed the connection"))
 
-    def _send(self) -> None:
-        request = self._requests[self._next % len(self._requests)]
-        self._next += 1
+    def _send(self, request: Request) -> None:
         self._began = time.perf_counter()
         self._transport.write(request.head + request.body)
 
     def _answered(self) -> None:
         now = time.perf_counter()
         self.took.append((now - self._began) * 1000)
+        if self._hear is not None:
+            self._hear(bytes(self.body))
         if b'"errors":' in self.body:
             self.over.set_exception(AssertionError(bytes(self.body[:500])))
-        elif now < self._ends:
-            self._send()
+        elif now < self._ends and (request := next(self._requests, None)) is not None:
+            self._send(request)
             return
         else:
             self.over.set_result(None)
@@ -121,7 +126,7 @@ def _length(head: bytes) -> int:
 
 async def asked(port: int, request: Request) -> Any:
     """The data that a server answers."""
-    connection = await _connected(port, [request], 0, 0.0)
+    connection = await _connected(port, iter([request]), 0.0)
     await connection.over
     return orjson.loads(connection.body)["data"]
 
@@ -139,10 +144,35 @@ async def round_of(
 
     postmaster  of the PostgreSQL whose backends count too
     """
+    turns = [islice(cycle(requests), n * len(requests) // clients, None) for n in range(clients)]
+    return await _round(port, pid, postmaster, turns, seconds, None)
+
+
+async def once_each(
+    port: int,
+    pid: int,
+    postmaster: int | None,
+    requests: Sequence[Request],
+    seconds: float = math.inf,
+    *,
+    clients: int,
+    hear: Callable[[bytes], None] | None = None,
+) -> Round:
+    """Every request is sent by one of the connections, until all are or the time is over.  hear  each answer"""
+    left = iter(requests)
+    return await _round(port, pid, postmaster, [left] * clients, seconds, hear)
+
+
+async def _round(
+    port: int,
+    pid: int,
+    postmaster: int | None,
+    turns: Sequence[Iterator[Request]],
+    seconds: float,
+    hear: Callable[[bytes], None] | None,
+) -> Round:
     cpu, backends, began = cpu_seconds_now(pid), _backends(postmaster), time.perf_counter()
-    connections = [
-        await _connected(port, requests, n * len(requests) // clients, began + seconds) for n in range(clients)
-    ]
+    connections = [await _connected(port, requests, began + seconds, hear) for requests in turns]
     await asyncio.gather(*(connection.over for connection in connections))
     lasted = time.perf_counter() - began
     cpu, after = cpu_seconds_now(pid) - cpu, _backends(postmaster)
@@ -156,9 +186,11 @@ async def round_of(
     )
 
 
-async def _connected(port: int, requests: Sequence[Request], first: int, ends: float) -> _Connection:
+async def _connected(
+    port: int, requests: Iterator[Request], ends: float, hear: Callable[[bytes], None] | None = None
+) -> _Connection:
     loop = asyncio.get_running_loop()
-    _, connection = await loop.create_connection(lambda: _Connection(requests, first, ends), "127.0.0.1", port)
+    _, connection = await loop.create_connection(lambda: _Connection(requests, ends, hear), "127.0.0.1", port)
     return connection
 
 

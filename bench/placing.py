@@ -1,26 +1,27 @@
-"""Placing 3-line orders over HTTP, beside pgbench sending the very same SQL call."""
+"""Placing 3-line orders, over HTTP and at the driver, beside pgbench sending the very same SQL call."""
 
 from __future__ import annotations
 
-import asyncio
 import random
 import re
 import statistics
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import orjson
 
 from bench import sent
+from bench.driver import CLIENTS, driving, made, pgbench
 from bench.figures import Figure, spread
-from bench.stage import PGBENCH, SKU_ID, SKUS, Stage, cpu_seconds
+from bench.load import Request, Round, once_each
+from bench.stage import SKU_ID, SKUS, Stage, another_api
 
-CLIENTS = 32
 ROUNDS = 3
-SECONDS = 8.0
-WARM_SECONDS = 3.0
+SECONDS = 8
+WARM_SECONDS = 3
+CALLS = 3_000  # of a round at the driver
+
+PLACED_A_SECOND_MAX = 4_000
 
 MUTATION = """
 mutation Place($input: OrderPlaceInput!, $key: String!) {
@@ -34,80 +35,82 @@ mutation Place($input: OrderPlaceInput!, $key: String!) {
 
 async def measure(stage: Stage) -> list[Figure]:
     """Orders a second, ours and pgbench's, in turns; medians over the rounds."""
-    ours, theirs, cpu_ms = [], [], []
-    await _http(stage, WARM_SECONDS)
-    with tempfile.TemporaryDirectory(prefix="orderwire-bench-") as folder:
-        script = Path(folder) / "place.sql"
-        script.write_text(await _script(stage))
-        for _ in range(ROUNDS):
-            cpu = cpu_seconds(stage.api_pid)
-            ours.append(await _http(stage, SECONDS))
-            cpu_ms.append((cpu_seconds(stage.api_pid) - cpu) * 1000 / (ours[-1] * SECONDS))
+    together: list[Round] = []
+    apart: list[Round] = []
+    driven: list[float] = []
+    theirs: list[float] = []
+    async with another_api(stage, {"ORDERWIRE_GROUP_COMMIT": "false"}) as alone:
+        for port, pid in ((stage.port, stage.api_pid), alone):
+            await _http(stage, port, pid, WARM_SECONDS)
+        script = await _script(stage)
+        for turn in range(ROUNDS):
+            together.append(await _http(stage, stage.port, stage.api_pid, SECONDS))
             await stage.drained()
-            theirs.append(await _pgbench(stage, script))
+            theirs.append(await pgbench(stage.stores.database_url, script, "-T", str(SECONDS)))
             await stage.drained()
-    ratio = statistics.median(ours) / statistics.median(theirs)
+            apart.append(await _http(stage, *alone, SECONDS))
+            await stage.drained()
+            driven.append(await _driven(stage, f"driven {turn}"))
+            await stage.drained()
+    work = "place 3-line orders, 32 clients, 1,000 SKUs × 5 locations"
     return [
-        Figure(
-            work="place 3-line orders over HTTP, one API process, 32 clients, 1,000 SKUs × 5 locations",
-            value=ratio,
-            shown=f"{ratio:.2f} : {spread(ours)} orders/s against {spread(theirs)} of pgbench;"
-            f" {statistics.median(cpu_ms):.2f} ms CPU of the API an order",
-            reach=0.2,
-            aim=0.4,
-            detail={"orders_per_second": ours, "pgbench_per_second": theirs, "api_cpu_ms": cpu_ms},
-        )
+        _over_http(f"{work}: over HTTP, one API process", together, theirs, 1.3, 2),
+        _over_http(f"{work}: over HTTP, one API process, each with a commit of its own", apart, theirs, 0.6, 0.9),
+        _figure(f"{work}: at the driver, sharing commits", driven, theirs, "", 2, 2),
     ]
 
 
-async def _http(stage: Stage, seconds: float) -> float:
-    host, port = stage.url.removeprefix("http://").split(":")
-    ends = time.monotonic() + seconds
-    began = time.monotonic()
-    counts = await asyncio.gather(*(_client(stage, host, int(port), ends, seed) for seed in range(CLIENTS)))
-    return sum(counts) / (time.monotonic() - began)
+def _over_http(work: str, rounds: Sequence[Round], theirs: Sequence[float], reach: float, aim: float) -> Figure:
+    api, backends = (statistics.median(getattr(each, name) for each in rounds) for name in ("cpu_us", "postgresql_us"))
+    costs = f"; {api:,.0f} µs of the API and {backends:,.0f} of PostgreSQL an order"
+    return _figure(work, [each.per_second for each in rounds], theirs, costs, reach, aim)
 
 
-async def _client(stage: Stage, host: str, port: int, ends: float, seed: int) -> int:
-    """One buyer on one connection, ordering until the time is over. Speaks just enough HTTP."""
-    dice = random.Random(f"{seed}{ends}")
-    reader, writer = await asyncio.open_connection(host, port)
-    head = (
-        f"POST /graphql HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {stage.key}\r\n"
-        "content-type: application/json\r\naccept: application/json\r\ncontent-length: "
-    )
-    placed = 0
-    while time.monotonic() < ends:
-        lines = [{"sku": f"SKU-{number}", "quantity": 1} for number in dice.sample(range(10_000, 10_000 + SKUS), 3)]
-        variables = {"input": {"channel": "WEB", "lines": lines}, "key": f"{seed}-{dice.getrandbits(64):x}"}
-        body = orjson.dumps({"query": MUTATION, "variables": variables})
-        writer.write(f"{head}{len(body)}\r\n\r\n".encode() + body)
-        answer = await _answer(reader)
-        assert b'"userErrors":[]' in answer, answer
-        placed += 1
-    writer.close()
-    return placed
+def _figure(work: str, ours: Sequence[float], theirs: Sequence[float], costs: str, reach: float, aim: float) -> Figure:
+    ratio = statistics.median(ours) / statistics.median(theirs)
+    shown = f"{ratio:.2f} : {spread(ours)} orders/s against {spread(theirs)} of pgbench{costs}"
+    detail = {"orders_per_second": ours, "pgbench_per_second": theirs}
+    return Figure(work=work, value=ratio, shown=shown, reach=reach, aim=aim, detail=detail)
 
 
-async def _answer(reader: asyncio.StreamReader) -> bytes:
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = next(
-        int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
-    )
-    return await reader.readexactly(length)
+async def _http(stage: Stage, port: int, pid: int, seconds: int) -> Round:
+    requests = orders(stage.key, f"{port} {time.time_ns()}", PLACED_A_SECOND_MAX * seconds)
+    return await once_each(port, pid, await stage.postmaster(), requests, seconds, clients=CLIENTS, hear=placed)
 
 
-async def _pgbench(stage: Stage, script: Path) -> float:
-    process = await asyncio.create_subprocess_exec(
-        str(PGBENCH),
-        *("-n", "-c", str(CLIENTS), "-j", "1", "-T", str(int(SECONDS)), "-f", str(script)),
-        stage.stores.database_url,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert process.returncode == 0, err.decode()
-    return next(float(line.split()[2]) for line in out.decode().splitlines() if line.startswith("tps ="))
+def placed(answer: bytes) -> None:
+    """Nothing but an order is an answer that counts."""
+    assert b'"userErrors":[]' in answer, answer
+
+
+def orders(key: str, run: str, count: int) -> list[Request]:
+    """That many orders of three SKUs, each with an idempotency key of its own."""
+    dice = random.Random(run)
+    return [
+        Request.of(
+            MUTATION,
+            "Place",
+            {
+                "input": {"channel": "WEB", "lines": [{"sku": sku, "quantity": 1} for sku in _skus(dice)]},
+                "key": f"{run} {number}",
+            },
+            key,
+        )
+        for number in range(count)
+    ]
+
+
+def _skus(dice: random.Random) -> list[str]:
+    return [f"SKU-{number}" for number in dice.sample(range(10_000, 10_000 + SKUS), 3)]
+
+
+async def _driven(stage: Stage, run: str) -> float:
+    dice = random.Random(run)
+    calls = [await sent.by_placing(stage, _skus(dice)) for _ in range(CALLS)]
+    with driving():
+        count, rate = await made(stage.stores.database_url, calls, run, together=True)
+    assert count == CALLS, f"{count} of {CALLS} orders were placed"
+    return rate
 
 
 async def _script(stage: Stage) -> str:

@@ -7,7 +7,6 @@ can only add. A row that is worse is measured once more before it counts. `--ren
 from __future__ import annotations
 
 import asyncio
-import random
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,9 +14,10 @@ from functools import partial
 
 from bench import in_memory
 from bench.committed import Ratios, better, fallen, read, renew, worse
-from bench.load import Request, Round, asked, round_of
+from bench.driver import CLIENTS
+from bench.load import Request, Round, once_each, round_of
 from bench.peers import Peer
-from bench.placing import MUTATION
+from bench.placing import PLACED_A_SECOND_MAX, orders, placed
 from bench.reading import (
     KEPT,
     ORDER,
@@ -29,14 +29,11 @@ from bench.reading import (
     compare,
     furnish,
     questions,
-    skus_drawn,
     together,
 )
 from bench.stage import Stage, stage
 
 PACE = Pace(rounds=8, seconds=0.6, warm_seconds=1.0)
-CLIENTS = 32
-PLACED_A_SECOND_MAX = 4_000  # a key that came again would cost less
 
 # Measures some rows; called again, it measures them anew.
 Part = Callable[[], Awaitable[dict[str, float]]]
@@ -95,30 +92,11 @@ async def _placed(stage: Stage, numbers: Sequence[str], sides: Mapping[str, Peer
     placing, reading = [], []
     for turn in range(PACE.rounds + 1):
         seconds = PACE.seconds if turn else PACE.warm_seconds
-        orders = _orders(stage.key, f"quick {time.time_ns()}", int(PLACED_A_SECOND_MAX * seconds))
-        assert (await asked(ours.port, orders.pop()))["orderPlace"]["userErrors"] == []
-        measured = await round_of(ours.port, ours.pid, None, orders, seconds, clients=CLIENTS)
-        assert measured.per_second < PLACED_A_SECOND_MAX, "keys may have come again: raise PLACED_A_SECOND_MAX"
+        requests = orders(stage.key, f"quick {time.time_ns()}", int(PLACED_A_SECOND_MAX * seconds))
+        measured = await once_each(ours.port, ours.pid, None, requests, seconds, clients=CLIENTS, hear=placed)
         placing.append(measured.cpu_us)
         reading.append((await round_of(raw.port, raw.pid, None, reads, seconds)).cpu_us)
     return {f"placing a 3-line order: CPU of the process, beside {RAW} reading an order": min(placing) / min(reading)}
-
-
-def _orders(key: str, run: str, count: int) -> list[Request]:
-    """That many orders, each with an idempotency key of its own."""
-    dice = random.Random(run)
-    return [
-        Request.of(
-            MUTATION,
-            "Place",
-            {
-                "input": {"channel": "WEB", "lines": [{"sku": sku, "quantity": 1} for sku in skus_drawn(dice, 3)]},
-                "key": f"{run} {number}",
-            },
-            key,
-        )
-        for number in range(count)
-    ]
 
 
 async def main(*, to_renew: bool) -> None:

