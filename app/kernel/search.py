@@ -55,6 +55,8 @@ def _asked(part: str) -> str:
 
 def _fold(text: str) -> str:
     """Without case, width and accents; what is left of the two sides is compared code point by code point."""
+    if text.isascii():
+        return text.lower()
     apart = unicodedata.normalize("NFKD", text.casefold())
     bare = "".join(char for char in apart if not unicodedata.combining(char))
     return unicodedata.normalize("NFKC", bare).casefold()

@@ -62,7 +62,7 @@ def deal(wanted: Sequence[Wanted], taken: Sequence[Taken]) -> list[Allocated]:
         while missing and pile:
             pick = pile.pop()
             units = min(pick.units, missing)
-            dealt.append(Allocated(line.line_id, _part_of(pick, units)))
+            dealt.append(Allocated(line.line_id, pick if units == pick.units else _part_of(pick, units)))
             missing -= units
             if units < pick.units:
                 pile.append(_part_of(pick, pick.units - units))

@@ -57,6 +57,8 @@ def comparable(order_id: UUID, payload: Mapping[str, Any], *, before: bool = Fal
 
 
 def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, (str, int)):
+        return value
     if isinstance(value, UUID):
         return str(value)
     return value.isoformat() if hasattr(value, "isoformat") else value

@@ -90,6 +90,8 @@ class Tax:
 
 def tax_amounts(amount_minor: int, taxes: Sequence[Tax]) -> tuple[int, ...]:
     """What each tax on an amount comes to. Those that it contains share what is left of it without any of them."""
+    if not taxes:
+        return ()
     contained_ppm = sum(tax.rate_ppm for tax in taxes if tax.included and tax.amount_minor is None)
     return tuple(
         tax.amount_minor

@@ -4,7 +4,7 @@ Pure. Shared by placing, reserving and availability, so that the question and th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -40,6 +40,7 @@ class Facts:
     supply     what is due, by SKU and date: (location, due at, units beyond what fills up the safety stock)
     backordered units sold beyond stock, by SKU
     claimed    those of them that lie in stock now and are about to be allocated: in no balance above
+    free       what balances hold, of all owners together
     """
 
     channel: Mapping[str, Any]
@@ -49,6 +50,14 @@ class Facts:
     supply: Mapping[str, Sequence[tuple[str, datetime, int]]]
     backordered: Mapping[str, int]
     claimed: Mapping[str, int]
+    free: Mapping[str, Mapping[str, int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        free = {
+            location: {sku: sum(units for _, units in owners) for sku, owners in by_sku.items()}
+            for location, by_sku in self.balances.items()
+        }
+        object.__setattr__(self, "free", free)
 
     @classmethod
     def read(cls, raw: Mapping[str, Any], *, for_claims: bool = False) -> "Facts":
@@ -274,11 +283,7 @@ def allot(
             taken.append(Taken(sku, location, owner, take, 0))
             left[sku] -= take
     rest = {sku: units for sku, units in left.items() if units}
-    stock = {
-        location: {sku: sum(free for _, free in by_sku[sku]) for sku in rest if sku in by_sku}
-        for location, by_sku in facts.balances.items()
-    }
-    plan = rules.plan(rest, facts.candidates(destination), stock)
+    plan = rules.plan(rest, facts.candidates(destination), facts.free)
     for pick in plan.picks:
         units = pick.units
         floor = facts.locations[pick.location]["safetyStock"]

@@ -69,6 +69,10 @@ def plan(demand: Mapping[str, int], candidates: Sequence[Candidate], stock: Stoc
     demand  units by SKU, positive
     """
     nearest = sorted(candidates, key=lambda c: (c.distance_km, c.priority, c.code))
+    for candidate in nearest:  # most orders need look no further
+        units_at = stock.get(candidate.location, {})
+        if demand and all(units_at.get(sku, 0) >= units for sku, units in demand.items()):
+            return Plan(tuple(Pick(sku, candidate.location, units) for sku, units in demand.items()), {})
     held = [(c, _of_interest(stock[c.location], demand)) for c in nearest if c.location in stock]
     total = dict.fromkeys(demand, 0)
     for _, units_at in held:
