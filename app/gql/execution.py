@@ -29,7 +29,7 @@ from app.gql.context import Context
 from app.gql.direct import Direct, NotDirect
 from app.gql.documents import TOKENS_MAX, Documents, Operation, Refused
 from app.gql.faults import Mistake
-from app.gql.groups import Groups, Rest, Seat, Still
+from app.gql.groups import Groups, Rest, Seat, Still, is_news, said_by
 from app.gql.payload import GraphQLRequest, document_of
 from app.gql.resume import starting_after
 from app.gql.rights import denial
@@ -231,7 +231,7 @@ class Graph:
         """What a group has left for this subscriber to be told, as `stream` does.  Raises Ended."""
         context, group = new_context(), rest.group
         context.settles = True
-        async with aclosing(group.again(Viewer(context), rest.cursor)) as events:
+        async with aclosing(group.again(Viewer(context, seat.knows), rest.cursor)) as events:
             answers = self._answers(group.asked, events, context, new_context, seat, again=True)
             async with aclosing(answers):
                 async for answer in answers:
@@ -253,6 +253,7 @@ class Graph:
         Raises Ended, and _NotBegun.
         """
         began = again
+        known = seat.knows if seat is not None else None
         while True:
             give_way()
             try:
@@ -269,9 +270,11 @@ class Graph:
                 raise Ended([faults.told(problem, context.request_id)]) from None
             began = True
             if not isinstance(event, Still):
-                yield await self.event(asked, event, new_context)
+                if is_news(says := said_by(event), known):
+                    known = says
+                    yield await self.event(asked, event, new_context)
             elif seat is not None and self.groups.seat(
-                seat, asked.alike(context.principal), event, asked, context, new_context
+                seat, asked.alike(context.principal), event, asked, context, new_context, known
             ):
                 return
 

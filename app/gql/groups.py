@@ -52,6 +52,8 @@ class Item(Protocol):
 
     pos   where in the log it comes from: who has been told up to there has no use for it
     told  with it, everything up to here has been told
+
+    Where only news is worth telling, an item also has what it `says`, a `Saying`; snapshots have it too.
     """
 
     @property
@@ -60,18 +62,39 @@ class Item(Protocol):
     def told(self) -> int: ...
 
 
+class Saying(Protocol):
+    """How things stand, by an item that comes when they may have changed."""
+
+    def says_the_same_as(self, other: Any) -> bool:
+        """Whether it is no news to whom the other was told last; None stands for nothing."""
+        ...
+
+
+def said_by(item: Any) -> Saying | None:
+    """What is known to whom the item was told."""
+    says: Saying | None = getattr(item, "says", None)
+    return says
+
+
+def is_news(says: Saying | None, known: Any) -> bool:
+    """Whether an item that says this is to be told to whom that was said last."""
+    return says is None or (says is not known and not says.says_the_same_as(known))
+
+
 class Seat:
     """A subscriber's place in a group. Transports say how it is told.
 
-    told  the position up to which it has been told everything
-    rest  after the group has let it go: what it still has to be told, alone
+    told   the position up to which it has been told everything
+    knows  what it was told last, where that decides what is news
+    rest   after the group has let it go: what it still has to be told, alone
     """
 
-    __slots__ = ("client", "group", "rest", "told")
+    __slots__ = ("client", "group", "knows", "rest", "told")
 
     def __init__(self) -> None:
         self.group: Group | None = None
         self.told = 0
+        self.knows: Any = None
         self.client = ""
         self.rest: Rest | None = None
 
@@ -120,12 +143,20 @@ class Groups:
         return sum(len(group) for group in self._groups.values())
 
     def seat(
-        self, seat: Seat, same: Hashable, still: Still, asked: Any, context: Context, new_context: Callable[[], Context]
+        self,
+        seat: Seat,
+        same: Hashable,
+        still: Still,
+        asked: Any,
+        context: Context,
+        new_context: Callable[[], Context],
+        knows: Any = None,
     ) -> bool:
         """Give the subscriber a place, in one step with finding that nothing waits for it; false where something does.
 
         same   what is asked, and what may be seen
         asked  for the execution of the group's events
+        knows  what the subscriber was told last
         """
         place = still.settled.place()
         if place is None:
@@ -133,8 +164,8 @@ class Groups:
         key = (same, still.like)
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = Group(self, key, still, asked, new_context, place)
-        group.add(seat, place.pos, context.principal.id)
+            group = self._groups[key] = Group(self, key, still, asked, new_context, place, knows)
+        group.add(seat, place.pos, context.principal.id, knows)
         return True
 
     def forget(self, key: Hashable) -> None:
@@ -152,6 +183,7 @@ class Group:
         asked: Any,
         new_context: Callable[[], Context],
         place: Position,
+        knows: Any,
     ) -> None:
         self.asked = asked
         self.again = still.again
@@ -160,6 +192,7 @@ class Group:
         self.hub = still.settled.hub
         self._place = place  # everything up to here has been told, to whoever was seated
         self._still: Still | None = None
+        self._said = knows  # last, to whom nothing else was said since
         self._new_context = new_context
         self._seats: dict[Seat, None] = {}
         self._rights: _Rights | None = self.hub.attach((), _Rights(self), rights=True)
@@ -169,8 +202,10 @@ class Group:
     def __len__(self) -> int:
         return len(self._seats)
 
-    def add(self, seat: Seat, told: int, client: str) -> None:
+    def add(self, seat: Seat, told: int, client: str, knows: Any) -> None:
         seat.group, seat.told, seat.client, seat.rest = self, told, client, None
+        # One and the same for all who know the same, so that each holds no state of its own.
+        seat.knows = knows if is_news(self._said, knows) else self._said
         self._seats[seat] = None
 
     def remove(self, seat: Seat) -> None:
@@ -211,7 +246,7 @@ class Group:
     async def _run(self) -> None:
         try:
             cursor = self.hub.cursors.seal(self._place)
-            async with aclosing(self.again(Viewer(self.context()), cursor)) as items:
+            async with aclosing(self.again(Viewer(self.context(), self._said), cursor)) as items:
                 async for item in items:
                     if isinstance(item, Still):
                         self._still = item
@@ -221,11 +256,12 @@ class Group:
                         return
                     if self._place.pos < item.pos <= item.told:
                         self._place = replace(self._place, pos=item.pos - 1)
-                    answer = await self.asked.answer(item, self.context)
-                    if "errors" in answer.body:
-                        self.let_all_go()
-                    else:
-                        await self._tell(item, answer)
+                    if any(self._wants(seat, item) for seat in self._seats):
+                        answer = await self.asked.answer(item, self.context)
+                        if "errors" in answer.body:
+                            self.let_all_go()
+                        else:
+                            await self._tell(item, answer)
                     if item.told > self._place.pos:
                         self._place = replace(self._place, pos=item.told)
         except Exception:
@@ -233,13 +269,17 @@ class Group:
         finally:
             self._close()
 
+    def _wants(self, seat: Seat, item: Item) -> bool:
+        return seat.group is self and item.pos > seat.told and is_news(said_by(item), seat.knows)
+
     async def _tell(self, item: Item, answer: Answer) -> None:
-        pos, told, made, full = item.pos, item.told, dict[str, bytes](), list[Seat]()
+        told, says, made, full = item.told, said_by(item), dict[str, bytes](), list[Seat]()
+        self._said = says
         for number, seat in enumerate(list(self._seats), 1):
-            if seat.group is not self or pos <= seat.told:
+            if not self._wants(seat, item):
                 continue
             if seat.tell(answer, made):
-                seat.told = max(told, seat.told)
+                seat.told, seat.knows = max(told, seat.told), says
                 self._groups.told += 1
             else:
                 full.append(seat)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from app.gql.context import Context
 from app.kernel.db import Reads
 from app.kernel.errors import Unauthenticated
@@ -11,10 +13,14 @@ from app.live.mailbox import EndReason
 
 
 class Viewer:
-    """The caller of one subscription, whose rights are looked up again when they may have changed."""
+    """The caller of one subscription, whose rights are looked up again when they may have changed.
 
-    def __init__(self, context: Context) -> None:
+    knows  what it was told last, where its source goes by that (`gql.groups.Item.says`) and it is known
+    """
+
+    def __init__(self, context: Context, knows: Any = None) -> None:
         self._context = context
+        self.knows = knows
 
     @property
     def principal(self) -> Principal:

@@ -16,7 +16,7 @@ from app.kernel.db import Reads
 from app.live.attachment import Attachment, Ended, Reset, Settled, Snapshot, State, Viewer
 from app.live.events import LoggedEvent, Position
 from app.live.hub import Hub
-from app.live.mailbox import LatestMailbox
+from app.live.mailbox import BEYOND, LatestMailbox
 from app.live.outage import give_way, patiently
 from app.live.replay import CannotResume, Renumbered, ResetReason, replay, require_reachable
 
@@ -130,7 +130,7 @@ class _Reader(Generic[K, V]):
 
     def told(self) -> Position | None:
         """Up to where everything has been told; None where something waits."""
-        return self._attached.told(self.place)
+        return None if self._overdue() else self._attached.told(self.place)
 
     async def changes(self, *, resuming: bool) -> AsyncGenerator[LatestChange[K, V] | None, None]:
         """Present values of the keys touched after `place`, until the mailbox ends; None before it waits for more.
@@ -162,7 +162,7 @@ class _Reader(Generic[K, V]):
 
             # In one step: what the mailbox holds is all that was touched up to the head.
             head, taken = self._hub.head(), self._mailbox.take()
-            touched = {key: pos for key, pos in taken.items() if pos > self.place.pos}
+            touched = {key: pos for key, pos in taken.items() if pos > self.place.pos} | self._overdue()
             shown_at = loop.time()
             async with aclosing(self._show(touched, head)) as changes:
                 async for change in changes:
@@ -181,6 +181,11 @@ class _Reader(Generic[K, V]):
         finally:
             alarm.cancel()
 
+    def _overdue(self) -> dict[K, int]:
+        """What time has changed, where no alarm was set when it did."""
+        next_ = self._due()
+        return {next_[0]: BEYOND} if next_ is not None and next_[1] <= self._hub.clock.now() else {}
+
     async def _touched_since(self) -> tuple[Mapping[K, int], Position]:
         """Keys touched between `place` and the head, from where the mailbox goes on.  Raises CannotResume."""
         if self._mailbox.renumbered:
@@ -193,7 +198,7 @@ class _Reader(Generic[K, V]):
                 touched.update(dict.fromkeys(self._keys(event), event.pos))
             if len(touched) > self._keys_max:
                 raise CannotResume(ResetReason.TOO_MANY_CHANGES)
-        return touched, head
+        return touched | self._overdue(), head
 
     async def _show(self, touched: Mapping[K, int], head: Position) -> AsyncGenerator[LatestChange[K, V], None]:
         """Read and yield the values, in the order in which they changed last: a cursor says up to where all is told.

@@ -15,7 +15,7 @@ from app.live.events import LoggedEvent
 
 K = TypeVar("K", bound=Hashable)
 
-_BEYOND = 2**63 - 1  # every position of the log
+BEYOND = 2**63 - 1  # every position of the log
 
 
 class EndReason(StrEnum):
@@ -175,7 +175,7 @@ class LatestMailbox(Mailbox, Generic[K]):
 
     def touch(self, key: K) -> None:
         """Note a key that changed without an event, by the passing of time: no position is past that."""
-        self._touched[key] = _BEYOND
+        self._touched[key] = BEYOND
         self._signal()
 
     def _take_in(self, event: LoggedEvent) -> None:

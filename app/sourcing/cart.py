@@ -51,6 +51,9 @@ class Cart:
     orderable      an order of these lines finds enough: stock, or room to backorder
     watched        ids of the SKUs it depends on, bundles and their parts
     missing_codes  codes without a SKU: a new one may change the answer
+    at             as of when
+    changes_at     when it changes by the passing of time alone: a preorder is released. Supply that falls due has not
+                   come yet
     """
 
     promisable: bool
@@ -59,10 +62,12 @@ class Cart:
     lines: tuple[CartLine, ...]
     watched: frozenset[str]
     missing_codes: frozenset[str]
+    at: datetime
+    changes_at: datetime | None
 
-    def says_the_same_as(self, other: "Cart | None", now: datetime) -> bool:
-        """Whether a shop would show the same. Supply that is overdue is due `now`, which is not news."""
-        return other is not None and self.shown(now) == other.shown(now)
+    def says_the_same_as(self, other: "Cart | None") -> bool:
+        """Whether a shop would show what it showed before. Supply that is overdue is due now, which is not news."""
+        return other is not None and self.shown(self.at) == other.shown(self.at)
 
     def shown(self, now: datetime) -> tuple[Any, ...]:
         """What a shop would show, to compare."""
@@ -121,6 +126,8 @@ def evaluate(asked: Sequence[Asked], facts: Facts, destination: Destination | No
         lines=tuple(lines),
         watched=frozenset(sku["id"] for sku in facts.skus.values()),
         missing_codes=frozenset(spelled(line.sku) for line in asked) - known,
+        at=now,
+        changes_at=promise.next_release(facts, now),
     )
 
 

@@ -1,9 +1,12 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
 from tests import running
 from tests.builders import Shop
+from tests.e2e.devices import Device, device
 from tests.running import Api
 
 
@@ -21,3 +24,14 @@ async def shop(api: Api) -> Shop:
     shop = Shop(api.services.database)
     await shop.open()
     return shop
+
+
+@pytest.fixture
+async def open_(api: Api) -> AsyncIterator[Callable[..., Any]]:
+    """Opens devices that stay open until the test ends."""
+    async with AsyncExitStack() as stack:
+
+        async def opened(key: str, id_: str = "1", **given: Any) -> Device:
+            return await stack.enter_async_context(device(api, key, id_, **given))
+
+        yield opened

@@ -6,13 +6,15 @@ import asyncio
 import json
 import socket
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 import websockets
 
+from app.protocols import WebSockets
 from tests.running import Api
 
 PROTOCOL = "graphql-transport-ws"
@@ -105,3 +107,25 @@ async def device(api: Api, key: str, id_: str = "1", *, buffer: int | None = Non
             listening.cancel()
             with suppress(asyncio.CancelledError):
                 await listening
+
+
+async def until(done: Callable[[], Any], seconds: float = 15) -> None:
+    async with asyncio.timeout(seconds):
+        while not done():
+            await asyncio.sleep(0.01)
+
+
+async def seated(api: Api, number: int) -> None:
+    await until(lambda: api.services.groups.seats == number)
+
+
+def small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have sockets accepted from now on hold little of what their peers do not read."""
+    usual = WebSockets.handle_connect
+
+    def connect(self: WebSockets, event: Any) -> None:
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        self.transport.set_write_buffer_limits(high=4096)
+        usual(self, event)
+
+    monkeypatch.setattr(WebSockets, "handle_connect", connect)

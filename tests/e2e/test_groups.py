@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -18,21 +17,9 @@ from app.gql.nodes import global_id
 from app.kernel.work import CommandArguments
 from app.orders import commands as orders
 from app.orders.states import HoldReason
-from app.protocols import WebSockets
 from tests.builders import Shop
-from tests.e2e.devices import Device, device
+from tests.e2e.devices import Device, device, seated, small_buffers, until
 from tests.running import OPERATOR, Api
-
-
-@pytest.fixture
-async def open_(api: Api) -> AsyncIterator[Callable[..., Any]]:
-    """Opens devices that stay open until the test ends."""
-    async with AsyncExitStack() as stack:
-
-        async def opened(key: str, id_: str = "1", **given: Any) -> Device:
-            return await stack.enter_async_context(device(api, key, id_, **given))
-
-        yield opened
 
 
 @pytest.fixture
@@ -42,12 +29,6 @@ async def mugs(shop: Shop) -> Shop:
     return shop
 
 
-async def until(done: Callable[[], Any], seconds: float = 15) -> None:
-    async with asyncio.timeout(seconds):
-        while not done():
-            await asyncio.sleep(0.01)
-
-
 async def committed(shop: Shop) -> dict[str, list[int]]:
     """Each order's versions, as they were committed."""
     rows = await shop.rows(
@@ -55,10 +36,6 @@ async def committed(shop: Shop) -> dict[str, list[int]]:
         " WHERE aggregate = 'order' GROUP BY subject"
     )
     return {str(global_id("Order", row.subject)): list(row.versions) for row in rows}
-
-
-async def seated(api: Api, number: int) -> None:
-    await until(lambda: api.services.groups.seats == number)
 
 
 async def test_members_are_told_under_their_own_ids_by_one(api: Api, mugs: Shop, open_: Callable[..., Any]) -> None:
@@ -349,18 +326,6 @@ def _noting_snapshots(each: Device) -> list[int]:
 
     each._take = take  # type: ignore[method-assign]
     return found
-
-
-def small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have sockets accepted from now on hold little of what their peers do not read."""
-    usual = WebSockets.handle_connect
-
-    def connect(self: WebSockets, event: Any) -> None:
-        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        self.transport.set_write_buffer_limits(high=4096)
-        usual(self, event)
-
-    monkeypatch.setattr(WebSockets, "handle_connect", connect)
 
 
 def merge(told: dict[str, list[int]], more: dict[str, list[int]]) -> None:

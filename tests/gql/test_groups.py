@@ -26,11 +26,20 @@ def at(pos: int) -> Position:
     return Position(EPOCH, 0, pos)
 
 
+@dataclass(frozen=True)
+class Says:
+    text: str
+
+    def says_the_same_as(self, other: object) -> bool:
+        return self == other
+
+
 @dataclass
 class Item:
     pos: int
     told: int
     spoilt: bool = False
+    says: Says | None = None
 
 
 class Member(Seat):
@@ -63,6 +72,7 @@ class Stage:
     source: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
     begun_after: list[str] = field(default_factory=list)
     rights: list[Any] = field(default_factory=list)
+    answered: list[int] = field(default_factory=list)
 
     def attach(self, _: Any, mailbox: Any, *, rights: bool) -> Any:
         self.rights.append(mailbox)
@@ -91,13 +101,14 @@ class Stage:
             yield item
 
     async def answer(self, item: Item, _: Any) -> Answer:
+        self.answered.append(item.pos)
         body: dict[str, Any] = {"data": item.pos}
         if item.spoilt:
             body["errors"] = [{"message": "not for all"}]
         return Answer(body, b"")
 
-    def sit(self, member: Member, client: str = "client:1") -> bool:
-        return self.groups.seat(member, "the same", self.still, self, self.context(client), self.context)
+    def sit(self, member: Member, client: str = "client:1", knows: Says | None = None) -> bool:
+        return self.groups.seat(member, "the same", self.still, self, self.context(client), self.context, knows)
 
     def context(self, client: str = "client:1") -> Context:
         principal = Principal(kind=Kind.STAFF, id=client)
@@ -241,3 +252,37 @@ async def test_the_group_ends_with_its_last_member(stage: Stage) -> None:
     assert (len(stage.groups), stage.rights) == (0, [])
     await stage.comes(Item(11, 11))
     assert (member.heard, member.went_on_after) == ([], None)
+
+
+async def test_only_news_is_told_and_made(stage: Stage) -> None:
+    """Each is told what it does not know, whatever was told to others last."""
+    one, other = Member(), Member()
+    stage.sit(one, knows=Says("C"))
+    stage.sit(other, knows=Says("D"))  # which it was told while the group was behind
+
+    await stage.comes(Item(11, 11, says=Says("C")))
+    assert (one.heard, other.heard) == ([], [11])
+    await stage.comes(Item(12, 12, says=Says("C")))
+    await stage.comes(Item(13, 13, says=Says("E")))
+
+    assert (one.heard, other.heard) == ([13], [11, 13])
+    assert stage.answered == [11, 13]
+
+
+async def test_who_is_let_go_keeps_what_it_knows(stage: Stage) -> None:
+    slow, quick = Member(room=1), Member()
+    stage.sit(slow, knows=Says("A"))
+    stage.sit(quick, knows=Says("A"))
+
+    await stage.comes(Item(11, 11, says=Says("B")), Item(12, 12, says=Says("C")))
+
+    assert (slow.went_on_after, slow.knows) == (11, Says("B"))
+    assert (quick.heard, quick.knows) == ([11, 12], Says("C"))
+
+
+async def test_all_who_know_the_same_share_what_they_know(stage: Stage) -> None:
+    members = [Member() for _ in range(3)]
+    for member in members:
+        stage.sit(member, knows=Says("A"))
+
+    assert len({id(member.knows) for member in members}) == 1

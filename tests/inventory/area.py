@@ -15,6 +15,7 @@ from app.catalog.api import CatalogMutation, CatalogQuery
 from app.gql import errors
 from app.gql.connections import Node, NodeQuery
 from app.gql.context import Context
+from app.gql.execution import Graph
 from app.gql.scalars import SCALARS
 from app.gql.scopes import Rights
 from app.inventory.api import InventoryMutation, InventoryQuery, InventorySubscription
@@ -41,6 +42,11 @@ def schema() -> strawberry.Schema:
     )
     Rights(built._schema)
     return built
+
+
+@cache
+def graph() -> Graph:
+    return Graph(schema())
 
 
 class Desk:

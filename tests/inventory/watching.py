@@ -1,19 +1,20 @@
-"""A subscription at the resolvers: the items it yields, on real stores with a relay and a hub."""
+"""A subscription as the transports run it: the items it is told, on real stores with a relay and a hub."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Self
 
+from app.gql.execution import Ended
 from app.kernel.clock import Clock, SystemClock
 from app.kernel.principal import Principal
 from app.live.cursor import Cursors
 from app.live.hub import Hub
 from app.live.relay import Relay
 from tests.builders import STAFF, Shop
-from tests.inventory.area import SIGNER, Desk, schema
+from tests.inventory.area import SIGNER, Desk, graph
 
 
 class Stage:
@@ -61,18 +62,17 @@ class Watcher:
             await self._task
 
     async def _run(self) -> None:
-        results: Any = await schema().subscribe(
-            self._document, variable_values=self._variables, context_value=self._desk.context()
-        )
-        if not hasattr(results, "__aiter__"):
-            self.errors += results.errors
-            return
-        async for result in results:
-            if result.errors:
-                self.errors += result.errors
-                return
-            (item,) = result.data.values()
-            self.items.append(item)
+        operation = graph().documents.by_text(self._document).operation(None)
+        try:
+            async with aclosing(graph().stream(operation, self._variables, self._desk.context)) as answers:
+                async for answer in answers:
+                    if "errors" in answer.body:
+                        self.errors += answer.body["errors"]
+                        return
+                    (item,) = answer.body["data"].values()
+                    self.items.append(item)
+        except Ended as ended:
+            self.errors += ended.errors
 
     async def until(self, condition: Callable[[list[dict[str, Any]]], Any], seconds: float = 5) -> None:
         """Wait for items of which the condition holds."""
@@ -84,12 +84,13 @@ class Watcher:
         except TimeoutError:
             raise AssertionError(f"not seen: {self.items}, {self.errors}") from None
 
-    async def refused(self) -> BaseException:
+    async def refused(self) -> str:
+        """The code it is refused with."""
         async with asyncio.timeout(5):
             while not self.errors:
                 await asyncio.sleep(0.01)
-        problem: BaseException = self.errors[0].original_error
-        return problem
+        code: str = self.errors[0]["extensions"]["code"]
+        return code
 
     @property
     def cursor(self) -> str:

@@ -3,17 +3,19 @@
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
 from app.kernel.db import Reads
 from app.live import topics
-from app.live.attachment import Reset, Snapshot, State
+from app.live.attachment import Reset, Settled, Snapshot, State
 from app.live.events import LoggedEvent
 from app.live.hub import Hub
 from app.live.latest import LatestChange, follow_latest
+from app.live.mailbox import BEYOND
 from app.live.replay import ResetReason
 from tests.live.scene import Scene, eventually, things
 
@@ -172,3 +174,80 @@ async def test_a_cursor_of_another_epoch_starts_over_with_a_snapshot(scene: Scen
         assert items[1].items == {thing: 1}
     await watcher.stop()
     await late.stop()
+
+
+class Due:
+    """When a thing changes by the passing of time alone: once."""
+
+    def __init__(self, scene: Scene, thing: UUID, seconds: float) -> None:
+        self.at: datetime | None = scene.clock.now() + timedelta(seconds=seconds)
+        self.thing = thing
+
+    def __call__(self) -> tuple[UUID, datetime] | None:
+        return (self.thing, self.at) if self.at is not None else None
+
+
+class Timed(Watcher):
+    """A watcher of things of which one falls due; once it has been read it does not again."""
+
+    def __init__(self, scene: Scene, hub: Hub, due: Due, **options: Any) -> None:
+        self.due = due
+        self.clock = scene.clock
+        super().__init__(scene, hub, due=due, settling=True, **options)
+
+    async def _read(self, reads: Reads, keys: Collection[UUID]) -> Mapping[UUID, int]:
+        if self.due.at is not None and self.due.at <= self.clock.now():
+            self.due.at = None
+        return await super()._read(reads, keys)
+
+
+async def test_what_falls_due_while_others_are_waited_for_is_beyond_all_positions(scene: Scene) -> None:
+    """It is told also to those who know of the event that came with it."""
+    scene.relay()
+    hub, thing = await scene.hub(), uuid4()
+    await set_worth(scene, thing, 1)
+    await scene.settled()
+    watcher = Timed(scene, hub, Due(scene, thing, 0.7), throttle_seconds=1.0)
+    await eventually(lambda: watcher.items)
+    await set_worth(scene, thing, 2)
+    await eventually(lambda: watcher.changes)
+
+    await set_worth(scene, thing, 3)
+    await eventually(lambda: len(watcher.changes) == 2)
+    await watcher.stop()
+
+    first, second = watcher.changes
+    assert first.pos < BEYOND
+    assert (second.value, second.pos) == (3, BEYOND)
+
+
+async def test_nobody_has_been_told_everything_once_something_is_due(scene: Scene) -> None:
+    scene.relay()
+    hub, thing = await scene.hub(), uuid4()
+    await set_worth(scene, thing, 1)
+    await scene.settled()
+    watcher = Timed(scene, hub, due := Due(scene, thing, 60))
+    await eventually(lambda: any(isinstance(item, Settled) for item in watcher.items))
+    (settled,) = [item for item in watcher.items if isinstance(item, Settled)]
+    assert settled.place() is not None
+
+    due.at = scene.clock.now()
+    assert settled.place() is None
+    await watcher.stop()
+
+
+async def test_who_goes_on_is_told_what_fell_due_meanwhile(scene: Scene) -> None:
+    scene.relay()
+    hub, thing = await scene.hub(), uuid4()
+    await set_worth(scene, thing, 1)
+    await scene.settled()
+    first = Watcher(scene, hub)
+    await eventually(lambda: first.items)
+    await first.stop()
+
+    second = Timed(scene, hub, Due(scene, thing, 0), after=first.items[0].cursor)
+    await eventually(lambda: second.changes)
+    await second.stop()
+
+    assert isinstance(second.items[0], LatestChange)
+    assert second.items[0].pos == BEYOND

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, cast
+from functools import partial
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 import strawberry
 
+from app.gql.groups import Still
 from app.gql.nodes import Info
 from app.gql.reset import Reset
 from app.gql.scalars import Cursor
@@ -19,8 +22,10 @@ from app.kernel.db import Reads
 from app.live import attachment, latest, topics
 from app.live.attachment import Ended, Settled, Snapshot, State
 from app.live.events import LoggedEvent
+from app.live.hub import Hub
 from app.live.latest import LatestChange
-from app.sourcing import cart, commands, promise, queries
+from app.live.outage import patiently
+from app.sourcing import cart, commands, queries
 from app.sourcing.api.lists import CartLines, ChannelCode, ToDestination
 from app.sourcing.api.types import CartAvailability, CartLineInput
 from app.sourcing.cart import Cart
@@ -35,6 +40,7 @@ EVENT = "An item of `availabilityChanges`: what can be promised, how that change
 @scoped("availability:read")
 @strawberry.type(description="What can be promised at the cursor; whenever it changes, an AvailabilityChange follows.")
 class AvailabilitySnapshot:
+    says: strawberry.Private[Cart]
     cursor: Cursor = strawberry.field(description="Hand it back as `after` to go on from here.")
     cart: CartAvailability = strawberry.field(description="What can be promised.")
 
@@ -42,6 +48,9 @@ class AvailabilitySnapshot:
 @scoped("availability:read")
 @strawberry.type(description="What can be promised from now on. It replaces all that was told before.")
 class AvailabilityChange:
+    says: strawberry.Private[Cart]
+    pos: strawberry.Private[int]
+    told: strawberry.Private[int]
     cursor: Cursor = strawberry.field(description="Hand it back as `after` to go on from here.")
     cart: CartAvailability = strawberry.field(description="What can be promised.")
 
@@ -73,13 +82,33 @@ class SourcingSubscription:
         None,
     ]:
         commands.check_lines(lines, ["lines"])
-        viewer = Viewer(info.context)
-        watch = _Watch(lines, channel, destination.plain("destination") if destination is not None else None)
-        await watch.evaluate(viewer.reads)
+        asked = _Asked(lines, channel, destination.plain("destination") if destination is not None else None)
+        async with aclosing(asked.items(info.context.services.hub, Viewer(info.context), after)) as items:
+            async for item in items:
+                yield item
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The cart that a subscription watches, whoever asks."""
+
+    lines: Sequence[CartLineInput]
+    channel: str | None
+    destination: Destination | None
+
+    async def items(self, hub: Hub, viewer: Viewer, after: str | None) -> AsyncGenerator[Any, None]:
+        """What a viewer is told: at each event that may change the cart, how it is; whether that is news shows later.
+
+        Raises NotFound, ValidationRefused.
+        """
+        watch, again = _Watch(self), partial(self.items, hub)
+        await patiently(lambda: watch.evaluate(viewer.reads))
+        if viewer.knows is not None:
+            watch.changes_at = viewer.knows.changes_at
         while True:
             watch.follow_present_skus()
-            items = latest.follow_latest(
-                info.context.services.hub,
+            followed = latest.follow_latest(
+                hub,
                 viewer,
                 topics=watch.topics(),
                 keys=watch.keys,
@@ -88,41 +117,45 @@ class SourcingSubscription:
                 throttle_seconds=THROTTLE_SECONDS,
                 after=after,
                 due=watch.due,
+                settling=viewer.settles,
             )
-            async with aclosing(items):
-                async for item in items:
+            still: Still | None = None
+            async with aclosing(followed):
+                async for item in followed:
                     if isinstance(item, Ended):
                         viewer.refuse(item)
                         return
-                    assert not isinstance(item, Settled), "this was not asked for"
-                    after = Cursor(item.cursor)
-                    if (shown := watch.shown(item)) is not None:
-                        yield shown
+                    if isinstance(item, Settled):
+                        still = still or Still(item, again)
+                        yield still
+                        continue
+                    after = item.cursor
+                    yield _shown(item)
                     if watch.depends_on_others:
                         break  # a bundle has other parts now: go on from this cursor, listening for those
 
 
 class _Watch:
-    """One cart, as it was told last and as it is."""
+    """A cart as it is, and what it listens for.
 
-    def __init__(self, lines: Sequence[CartLineInput], channel: str | None, destination: Destination | None) -> None:
-        self._lines = lines
-        self._channel = channel
-        self._destination = destination
-        self._told: Cart | None = None
+    changes_at  when it changes by the passing of time alone
+    """
+
+    def __init__(self, asked: _Asked) -> None:
+        self._asked = asked
         self._present: Cart | None = None
-        self._release: datetime | None = None
+        self.changes_at: datetime | None = None
         self._skus: frozenset[str] = frozenset()
         self._heard: frozenset[str] = frozenset()
         self._missing_codes: frozenset[str] = frozenset()
 
     async def evaluate(self, reads: Reads) -> Cart:
         """Raises NotFound, ValidationRefused."""
-        codes = [line.sku for line in self._lines]
-        facts = await queries.facts(reads, channel=self._channel, codes=codes, path=["channel"])
-        now = reads.now
-        self._release = promise.next_release(facts, now)
-        self._present = cart.evaluate(self._lines, facts, self._destination, now)
+        asked = self._asked
+        codes = [line.sku for line in asked.lines]
+        facts = await queries.facts(reads, channel=asked.channel, codes=codes, path=["channel"])
+        self._present = cart.evaluate(asked.lines, facts, asked.destination, reads.now)
+        self.changes_at = self._present.changes_at
         return self._present
 
     def follow_present_skus(self) -> None:
@@ -148,28 +181,22 @@ class _Watch:
         return ()
 
     def due(self) -> tuple[str, datetime] | None:
-        """When the answer changes without an event: a preorder is released. Supply that falls due has not come yet."""
-        return (_CART, self._release) if self._release is not None else None
+        return (_CART, self.changes_at) if self.changes_at is not None else None
 
     async def snapshot(self, reads: Reads) -> State[Cart]:
         return State(await self.evaluate(reads))
 
     async def read(self, reads: Reads, _: Collection[str]) -> Mapping[str, Cart]:
-        """The cart, where it is news."""
-        present = await self.evaluate(reads)
-        news = self.depends_on_others or not present.says_the_same_as(self._told, reads.now)
-        return {_CART: present} if news else {}
+        return {_CART: await self.evaluate(reads)}
 
-    def shown(
-        self, item: Snapshot[Cart] | LatestChange[str, Cart] | attachment.Reset
-    ) -> AvailabilitySnapshot | AvailabilityChange | Reset | None:
-        if isinstance(item, attachment.Reset):
-            return Reset.of(item)
-        present = item.items if isinstance(item, Snapshot) else item.value
-        told, self._told = self._told, present
-        answer = cast("CartAvailability", present)
-        if isinstance(item, Snapshot):
-            return AvailabilitySnapshot(cursor=Cursor(item.cursor), cart=answer)
-        if told == present:
-            return None
-        return AvailabilityChange(cursor=Cursor(item.cursor), cart=answer)
+
+def _shown(
+    item: Snapshot[Cart] | LatestChange[str, Cart] | attachment.Reset,
+) -> AvailabilitySnapshot | AvailabilityChange | Reset:
+    if isinstance(item, attachment.Reset):
+        return Reset.of(item)
+    present = item.items if isinstance(item, Snapshot) else item.value
+    answer, cursor = cast("CartAvailability", present), Cursor(item.cursor)
+    if isinstance(item, Snapshot):
+        return AvailabilitySnapshot(cursor=cursor, cart=answer, says=present)
+    return AvailabilityChange(cursor=cursor, cart=answer, says=present, pos=item.pos, told=item.told)
