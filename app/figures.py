@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sized
+from functools import partial
 
 from app.engine import Reason
+from app.gql.answered import Answered
+from app.gql.direct import Because
 from app.gql.faults import Met
 from app.gql.groups import Groups
 from app.kernel.combiner import Combiner, Tally
-from app.kernel.telemetry import Telemetry
+from app.kernel.telemetry import Read, Telemetry
 from app.live.hub import Hub
 from app.live.relay import RelayStats
 from app.sourcing.recent import RecentAvailability
@@ -65,7 +68,7 @@ def of_groups(telemetry: Telemetry, groups: Groups) -> None:
     )
 
 
-def of_engine(telemetry: Telemetry, not_covered: Mapping[Reason, int]) -> None:
+def of_engine(telemetry: Telemetry, not_covered: Mapping[Reason, int], answered: Answered) -> None:
     """The execution of operations in this process."""
     for reason in Reason:
         telemetry.total(
@@ -74,6 +77,17 @@ def of_engine(telemetry: Telemetry, not_covered: Mapping[Reason, int]) -> None:
             lambda reason=reason: not_covered.get(reason, 0),  # type: ignore[misc]
             reason=reason.value,
         )
+
+    def query(by: str, reason: str, read: Read) -> None:
+        says = "Queries answered, by what answered them, and why one statement or the engine did not."
+        telemetry.total("queries_answered", says, read, by=by, reason=reason)
+
+    query("statement", "", lambda: answered.directly)
+    for because in Because:
+        query("engine", because.value, partial(answered.by_engine.__getitem__, because))
+    for core in (*Reason, None):
+        name = core.value if core is not None else Because.SWITCHED_OFF.value
+        query("graphql-core", name, partial(answered.by_core.__getitem__, core))
 
 
 def of_combiner(telemetry: Telemetry, combiner: Combiner | None) -> None:

@@ -69,6 +69,7 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
         engine=settings.engine,
         direct_reads=settings.direct_reads,
         not_covered=services.not_covered,
+        answered=services.answered,
         groups=services.groups,
     )
     graph.documents.trust_folder(OPERATIONS)

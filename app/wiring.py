@@ -13,6 +13,7 @@ from app.auth.ports import CustomerExists
 from app.auth.tokens import CustomerTokens
 from app.customers import queries as customers
 from app.engine import Reason
+from app.gql.answered import Answered
 from app.gql.caller import Caller
 from app.gql.context import Context
 from app.gql.door import House
@@ -81,10 +82,11 @@ class Services:
         self.origins = Origins(self.database)
         self.health = Health(self.database, self.telemetry, self.hub)
         self.not_covered: Counter[Reason] = Counter()
+        self.answered = Answered()
         self.groups = Groups()
         figures.of_hub(self.telemetry, self.hub, self.streams)
         figures.of_groups(self.telemetry, self.groups)
-        figures.of_engine(self.telemetry, self.not_covered)
+        figures.of_engine(self.telemetry, self.not_covered, self.answered)
         figures.of_combiner(self.telemetry, self.runner.combiner)
         figures.of_availability(self.telemetry, self.recent_availability)
         self._watching: asyncio.Task[None] | None = None

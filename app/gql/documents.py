@@ -44,7 +44,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from app.engine import Compiled, Plan, Reason
 from app.gql import budget
 from app.gql.budget import Limits, Scale, Weight
-from app.gql.direct import Direct
+from app.gql.direct import Because, Direct
 from app.gql.rights import Demand, demands
 from app.gql.scopes import Rights
 
@@ -119,7 +119,7 @@ class Operation:
     position_variable  for subscriptions: the variable that says where in the log to begin, and nothing else
     compiled      what the engine has made of it, once it has run
     not_covered   why the engine does not run it, if it does not
-    direct        by plan, what answers it by one statement; None where nothing does
+    direct        by plan, what answers it by one statement, or why nothing does
     """
 
     document: Document
@@ -132,7 +132,7 @@ class Operation:
     position_variable: str | None = None
     compiled: Compiled | None = None
     not_covered: Reason | None = None
-    direct: dict[Plan, Direct | None] = field(default_factory=dict)
+    direct: dict[Plan, Direct | Because] = field(default_factory=dict)
     _costs: dict[tuple[int, ...], int] = field(default_factory=dict)
 
     @property

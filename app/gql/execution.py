@@ -25,8 +25,9 @@ from strawberry.execution import optimized_is_awaitable
 
 from app.engine import Compiled, Engine, NotCovered, Reason
 from app.gql import budget, faults
+from app.gql.answered import Answered
 from app.gql.context import Context
-from app.gql.direct import Direct, NotDirect
+from app.gql.direct import Because, NotDirect, written
 from app.gql.documents import TOKENS_MAX, Documents, Operation, Refused
 from app.gql.faults import Mistake
 from app.gql.groups import Groups, Rest, Seat, Still, is_news, said_by
@@ -36,7 +37,6 @@ from app.gql.rights import denial
 from app.gql.scopes import Rights
 from app.gql.shared import Shared
 from app.gql.viewer import Viewer
-from app.kernel.errors import Refusal
 from app.kernel.limits import ANSWER_BYTES_MAX
 from app.kernel.principal import Kind, Principal
 from app.live import attachment
@@ -118,6 +118,7 @@ class Graph:
     engine       run operations compiled
     direct_reads answer by one SQL statement what can be; takes the engine
     not_covered  how many operations graphql-core ran because the engine does not cover them, by the reason
+    answered     what answered the queries
     groups       where subscribers are told together
     """
 
@@ -132,9 +133,11 @@ class Graph:
         engine: bool = True,
         direct_reads: bool = True,
         not_covered: Counter[Reason] | None = None,
+        answered: Answered | None = None,
         groups: Groups | None = None,
     ) -> None:
         self.not_covered = Counter() if not_covered is None else not_covered
+        self.answered = Answered() if answered is None else answered
         self.schema = schema._schema  # noqa: SLF001 (strawberry offers no other way in)
         self._engine = Engine(self.schema) if engine else None
         self._direct_reads = direct_reads
@@ -296,7 +299,8 @@ class Graph:
         self, operation: Operation, variables: dict[str, Any], context: Context
     ) -> ExecutionResult | list[GraphQLError]:
         result: Any
-        if (compiled := self._compiled(operation)) is not None:
+        compiled, reason = self._compiled(operation), operation.not_covered
+        if compiled is not None:
             coerced = compiled.coerced(variables)
             if isinstance(coerced, list):
                 return coerced
@@ -306,10 +310,13 @@ class Graph:
                 result = compiled.run(None, context, coerced)
                 return result if isinstance(result, ExecutionResult) else await result
             except NotCovered as not_covered:
-                self.not_covered[not_covered.reason] += 1
+                reason = not_covered.reason
+                self.not_covered[reason] += 1
         executor = self._executor(operation, variables, context)
         if isinstance(executor, list):
             return executor
+        if operation.type is OperationType.QUERY:
+            self.answered.by_core[reason] += 1
         result = executor.execute_operation()
         return result if isinstance(result, ExecutionResult) else await result
 
@@ -370,22 +377,18 @@ class Graph:
         self, operation: Operation, compiled: Compiled, context: Context, variables: VariableValues
     ) -> Any:
         """The data as PostgreSQL wrote it; None where the engine is to answer, or to tell what is wrong."""
-        if not self._direct_reads or operation.type is not OperationType.QUERY:
+        if operation.type is not OperationType.QUERY:
             return None
         plan = compiled.plan(variables)
         try:
-            if (direct := operation.direct.get(plan)) is None:
-                if plan in operation.direct:
-                    return None
-                operation.direct[plan] = None
-                direct = operation.direct[plan] = Direct(plan)
-            return orjson.Fragment(await direct.data(context, variables))
-        except (NotDirect, Refusal, GraphQLError):
+            if not self._direct_reads:
+                raise NotDirect(Because.SWITCHED_OFF)
+            data = await written(operation.direct, plan, context, variables)
+        except NotDirect as not_direct:
+            self.answered.by_engine[not_direct.because] += 1
             return None
-        except Exception as problem:  # the engine meets it too, and tells it at its place
-            if not is_outage(problem):
-                log.warning("a direct read failed", reference=context.request_id, exc_info=True)
-            return None
+        self.answered.directly += 1
+        return orjson.Fragment(data)
 
     def _told(
         self, operation: Operation, executor: Executor[Context], event: Any, context: Context

@@ -18,6 +18,7 @@ import pytest
 from app.auth.states import SCOPES
 from app.customers.commands import upsert_customer
 from app.gql.context import Context
+from app.gql.direct import Direct
 from app.gql.faults import Mistake
 from app.gql.nodes import global_id
 from app.gql.payload import GraphQLRequest
@@ -75,7 +76,7 @@ class Till:
             request_id="test",
         )
         answer = await self.graph.run(operation, variables, context, 0)
-        assert list(operation.direct.values()) != [None]
+        assert all(isinstance(each, Direct) for each in operation.direct.values())
         return orjson.loads(answer.encoded)
 
     @property

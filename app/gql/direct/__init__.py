@@ -18,13 +18,14 @@ from app.gql.direct.columns import (
     python_name,
 )
 from app.gql.direct.links import Numbered, Reference, Related, Summed
-from app.gql.direct.operation import Direct
-from app.gql.direct.pieces import Ask, NotDirect, Pieces, joined, leaf
+from app.gql.direct.operation import Direct, written
+from app.gql.direct.pieces import Ask, Because, NotDirect, Pieces, joined, leaf
 from app.gql.direct.roots import Also, One, Paged, Way, answers_directly, by
 
 __all__ = [
     "Also",
     "Ask",
+    "Because",
     "Derived",
     "Direct",
     "Id",
@@ -48,4 +49,5 @@ __all__ = [
     "joined",
     "leaf",
     "python_name",
+    "written",
 ]

@@ -30,7 +30,7 @@ from strawberry.types.base import StrawberryOptional, get_object_definition, has
 from strawberry.types.enum import StrawberryEnumDefinition
 
 from app.engine import Field, Selection, selection_of
-from app.gql.direct.pieces import Ask, NotDirect, Pieces, base64url, joined, leaf, or_null, quoted
+from app.gql.direct.pieces import Ask, Because, NotDirect, Pieces, base64url, joined, leaf, or_null, quoted
 from app.gql.money import Money
 from app.gql.nodes import global_id
 from app.kernel import money
@@ -202,7 +202,7 @@ class InPython:
         return self._function(*(get(name) for name in self._names))
 
     def pieces(self, _: Field, __: Source, ___: Ask) -> Pieces:
-        raise NotDirect
+        raise NotDirect(Because.FIELD)
 
 
 class Derived:
@@ -282,7 +282,7 @@ class Reading(Generic[T]):
             name = python_name(field)
             part = self._links.get(name) or self._parts.get(name)
             if part is None:
-                raise NotDirect
+                raise NotDirect(Because.FIELD)
             return part.pieces(field, source, ask)
 
         return in_braces(selection, of)
@@ -308,7 +308,7 @@ def python_name(field: Field) -> str:
     """What the field is called in Python.  Raises NotDirect where strawberry has not made it."""
     known: Any = (field.definition.extensions or {}).get("strawberry-definition")
     if known is None:
-        raise NotDirect
+        raise NotDirect(Because.FIELD)
     name: str = known.python_name
     return name
 

@@ -27,7 +27,7 @@ from sqlalchemy.sql.expression import FromClause
 from app.engine import Field, Selection, selection_of
 from app.gql.context import Context
 from app.gql.direct.columns import Reading, Source, in_braces, python_name
-from app.gql.direct.pieces import Ask, NotDirect, Pieces, joined, quoted
+from app.gql.direct.pieces import Ask, Because, NotDirect, Pieces, joined, quoted
 from app.kernel.pagination import PageArguments
 from app.kernel.principal import Principal
 from app.kernel.signing import BadSignature, Signer
@@ -195,7 +195,7 @@ class Numbered:
                     every = self._rows.get_final_froms()[0].alias()
                     counted = select(func.count()).select_from(every).where(every.c[self._parent] == source["id"])
                     return [counted.correlate_except(every).scalar_subquery()]
-            raise NotDirect
+            raise NotDirect(Because.FIELD)
 
         def of_edge(each: Field) -> Pieces:
             return cursor(number) if python_name(each) == "cursor" else node(selection_of(each))
@@ -223,7 +223,7 @@ class Numbered:
         try:
             body = signer.open(self._purpose, after)
         except BadSignature:
-            raise NotDirect from None
+            raise NotDirect(Because.REFUSED) from None
         return UUID(bytes=body[:16]), int.from_bytes(body[16:])
 
 
@@ -232,7 +232,7 @@ def sealed(text: str, signer: Signer) -> str:
     parts = text.split(MARK)
     for n in range(1, len(parts), 2):
         if parts[n] == _REFUSED:
-            raise NotDirect
+            raise NotDirect(Because.REFUSED)
         purpose, id_, number = parts[n].split(":")
         parts[n] = signer.seal(purpose, UUID(id_).bytes + int(number).to_bytes(4))
     return "".join(parts)

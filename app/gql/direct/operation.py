@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 
+import structlog
+from graphql import GraphQLError
 from graphql.execution.values import VariableValues
 
 from app.engine import Field, Plan
 from app.gql.context import Context
 from app.gql.direct.columns import python_name
 from app.gql.direct.links import MARK, sealed
-from app.gql.direct.pieces import Ask, NotDirect
+from app.gql.direct.pieces import Ask, Because, NotDirect
 from app.gql.direct.roots import ROOTS, Answering
+from app.kernel.errors import Refusal
+from app.live.outage import is_outage
+
+log = structlog.get_logger("orderwire.gql")
 
 
 class Direct:
@@ -20,7 +26,7 @@ class Direct:
     def __init__(self, plan: Plan) -> None:
         fields = [each for each in plan.selection.fields if not each.is_typename]
         if not fields:
-            raise NotDirect
+            raise NotDirect(Because.ROOT)
         answering = {field.key: _answering(plan, field) for field in fields}
         # A text stands as it is; the others are asked.
         self._keys = [
@@ -28,7 +34,7 @@ class Direct:
         ]
 
     async def data(self, context: Context, variables: VariableValues) -> str:
-        """The JSON of `data`.  Raises NotDirect, and what the database or a refusal raises: the engine then tells."""
+        """The JSON of `data`.  Raises NotDirect, and what the database or a refusal raises."""
         data = await self._written(context, variables)
         return sealed(data, context.services.signer) if MARK in data else data
 
@@ -43,7 +49,41 @@ class Direct:
 
 
 def _answering(plan: Plan, field: Field) -> Answering:
-    root = ROOTS.get(python_name(field))
+    root = ROOTS.get(python_name(field)) if not field.name.startswith("__") else None
     if root is None:
-        raise NotDirect
+        raise NotDirect(Because.ROOT)
     return root.prepared(field, Ask(plan))
+
+
+async def written(kept: dict[Plan, Direct | Because], plan: Plan, context: Context, variables: VariableValues) -> str:
+    """The JSON of a query's data, as PostgreSQL wrote it.
+
+    kept  by plan, what answers it, or why nothing does
+    Raises NotDirect: the engine is to answer, or to tell at its place what is wrong.
+    """
+    if context.stand_in is not None:
+        raise NotDirect(Because.MEMORY)
+    try:
+        return await _found(kept, plan).data(context, variables)
+    except NotDirect:
+        raise
+    except (Refusal, GraphQLError):
+        raise NotDirect(Because.REFUSED) from None
+    except Exception as problem:  # the engine meets it too
+        if not is_outage(problem):
+            log.warning("a direct read failed", reference=context.request_id, exc_info=True)
+        raise NotDirect(Because.FAILED) from None
+
+
+def _found(kept: dict[Plan, Direct | Because], plan: Plan) -> Direct:
+    found = kept.get(plan)
+    if found is None:
+        kept[plan] = Because.FAILED  # unless it is made
+        try:
+            found = Direct(plan)
+        except NotDirect as not_direct:
+            found = not_direct.because
+        kept[plan] = found
+    if isinstance(found, Because):
+        raise NotDirect(found)
+    return found

@@ -6,6 +6,7 @@ The texts are the same to the byte as what the schema's scalars write, which a t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from typing import Any
 
 from graphql import GraphQLField, get_named_type, is_enum_type, is_list_type, is_non_null_type
@@ -29,8 +30,24 @@ _SECOND = """'YYYY-MM-DD"T"HH24:MI:SS"Z"'"""
 _MICROSECOND = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
 
 
+class Because(StrEnum):
+    """Why the engine answers a query, and not one statement. docs/decisions/0029 says more of each."""
+
+    ROOT = "root"  # no statement is written for one of its root fields
+    FIELD = "field"  # one of the fields below is not written in SQL
+    ARGUMENTS = "arguments"  # a field has arguments that its statement does not take
+    MEMORY = "memory"  # it asks of resolvers what memory is to keep
+    REFUSED = "refused"  # the answer has an error, which the engine tells at its place
+    FAILED = "failed"  # the statement failed: the engine tries, and tells what is wrong
+    SWITCHED_OFF = "switched_off"
+
+
 class NotDirect(Exception):
     """The engine is to answer: the selection or the request needs more than one statement gives."""
+
+    def __init__(self, because: Because = Because.ARGUMENTS) -> None:
+        super().__init__(because)
+        self.because = because
 
 
 class Ask:
@@ -56,13 +73,13 @@ class Ask:
         try:
             return self._plan.given(field)
         except TypeError:
-            raise NotDirect from None
+            raise NotDirect(Because.ARGUMENTS) from None
 
     def shown(self, field: Field, context: Any, value: Any) -> Any:
         """A value of Python's as the engine would show it in the place of a root field.  Raises NotDirect."""
         shown, errors = shown_as(self._plan, field, context, value)
         if errors:
-            raise NotDirect
+            raise NotDirect(Because.REFUSED)
         return shown
 
     def parameters(self, value: Value, *types: TypeEngine[Any]) -> list[ColumnElement[Any]]:
@@ -104,7 +121,7 @@ def leaf(definition: GraphQLField, column: ColumnElement[Any]) -> Pieces:
     """A scalar or an enum as the field's type writes it.  Raises NotDirect."""
     if is_list_type(definition.type) or is_list_type(getattr(definition.type, "of_type", None)):
         if get_named_type(definition.type).name != "String" or not is_non_null_type(definition.type):
-            raise NotDirect
+            raise NotDirect(Because.FIELD)
         return [func.to_json(column)]
     type_ = get_named_type(definition.type)
     if is_enum_type(type_):
@@ -112,7 +129,7 @@ def leaf(definition: GraphQLField, column: ColumnElement[Any]) -> Pieces:
     elif (write := _SCALARS.get(type_.name)) is not None:
         pieces = write(column)
     else:
-        raise NotDirect
+        raise NotDirect(Because.FIELD)
     if is_non_null_type(definition.type) or getattr(column, "nullable", True) is False:
         return pieces
     return [or_null(column, pieces)]

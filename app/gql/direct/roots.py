@@ -15,7 +15,7 @@ from app.gql.connections import OrderBy, OrderDirection
 from app.gql.context import Context
 from app.gql.direct.columns import Reading, python_name
 from app.gql.direct.links import columns_of
-from app.gql.direct.pieces import Ask, NotDirect, joined
+from app.gql.direct.pieces import Ask, Because, NotDirect, joined
 from app.gql.where import as_filter
 from app.kernel.filters import Filter, Marks, any_of
 from app.kernel.pagination import Listing, Page, PageArguments, Walk
@@ -86,7 +86,7 @@ class One:
         async def answer(context: Context, variables: VariableValues) -> str:
             arguments = [(name, value) for name, value in given(variables).items() if value is not None]
             if len(arguments) != 1 or (way := self._ways.get(arguments[0][0])) is None:
-                raise NotDirect
+                raise NotDirect(Because.REFUSED)
             name, value = arguments[0]
             rows = await read.shaped(context.reads, {**way.values(value), **ask.values(context, variables)}, name)
             return rows[0][0] if rows else "null"
@@ -242,7 +242,7 @@ class _Connection:
             case "total_count":  # by a statement of its own, as the engine has it counted
                 self.has_count = True
                 return lambda _, count: str(count)
-        raise NotDirect
+        raise NotDirect(Because.FIELD)
 
     def _of_edge(self, field: Field) -> Callable[[Page, int], str]:
         if python_name(field) == "node":
