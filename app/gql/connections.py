@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
@@ -13,7 +13,6 @@ from app.gql.nodes import Info, Node, NodeQuery, global_id, load_node, node_type
 from app.gql.scalars import Cursor
 from app.gql.scopes import ANYONE, scoped
 from app.gql.where import as_filter
-from app.kernel.filters import And, Filter
 from app.kernel.pagination import Listing, PageArguments
 
 T = TypeVar("T")
@@ -97,18 +96,17 @@ async def connect(
     page: PageArguments,
     *,
     where: Any = None,
-    also: Filter | None = None,
     search: str | None = None,
+    codes: Mapping[str, Sequence[str] | None] | None = None,
     order_by: OrderBy[Any] | None = None,
 ) -> Connection[T]:
     """One page of a listing as a connection.
 
     where  the caller's where input
-    also   a condition of the field itself, such as the parent whose rows these are
+    codes  what the list is narrowed to beside, by the names that it has for them
     """
+    named = listing.codes(codes or {})
     predicate = as_filter(where)
-    if also is not None:
-        predicate = also if predicate is None else And((predicate, also))
     reads = info.context.reads
     found = await listing.page(
         reads,
@@ -116,6 +114,7 @@ async def connect(
         page,
         where=predicate,
         search=search,
+        codes=named,
         order_by=order_by.field.value if order_by else None,
         descending=order_by is not None and order_by.direction is OrderDirection.DESC,
     )
@@ -130,7 +129,7 @@ async def connect(
             start_cursor=cursors[0] if cursors else None,
             end_cursor=cursors[-1] if cursors else None,
         ),
-        count=lambda: listing.count(reads, where=predicate, search=search),
+        count=lambda: listing.count(reads, where=predicate, search=search, codes=named),
     )
 
 

@@ -14,7 +14,6 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
-    any_,
     bindparam,
     column,
     func,
@@ -30,7 +29,7 @@ from app.inventory.models import OWN, Allocation, Reservation, ReservationLine, 
 from app.inventory.states import AllocationStatus
 from app.kernel.db import Reads
 from app.kernel.filters import bind, same_as_any
-from app.kernel.pagination import COUNT_MAX, Listing, OrderTerm
+from app.kernel.pagination import COUNT_MAX, Coded, Listing, OrderTerm
 from app.kernel.principal import Principal
 from app.network.queries import ids_of_location_codes, visible_locations
 
@@ -71,19 +70,11 @@ def _at_visible_location(principal: Principal, location: ColumnElement[UUID]) ->
     return location.in_(visible_locations(principal)) if principal.channel_id is not None else true()
 
 
-def of_skus(principal: Principal, codes: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Stock of the SKUs with these codes."""
-    return _among(StockLevel.sku_id.expression, ids_of_codes(principal, codes))
-
-
-def at_locations(principal: Principal, codes: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Stock at the locations with these codes."""
-    return _among(StockLevel.location_id.expression, ids_of_location_codes(principal, codes))
-
-
-def _among(column: ColumnElement[UUID], ids: Select[UUID]) -> ColumnElement[bool]:
-    """As one array, read first: an index goes by it, as by any other list of ids."""
-    return column == any_(func.array(ids.scalar_subquery(), type_=ARRAY(Uuid)))
+def _coded(model: type[StockLevel] | type[StockMovement]) -> dict[str, Coded]:
+    return {
+        "skus": Coded(model.sku_id.expression, ids_of_codes),
+        "locations": Coded(model.location_id.expression, ids_of_location_codes),
+    }
 
 
 def _by(*columns: ColumnElement[Any]) -> list[OrderTerm]:
@@ -116,6 +107,7 @@ STOCK_LEVELS = Listing(
         "UPDATED_AT": _by(StockLevel.updated_at.expression),
     },
     visible=level_visible,
+    coded=_coded(StockLevel),
 )
 
 STOCK_MOVEMENTS = Listing(
@@ -134,6 +126,7 @@ STOCK_MOVEMENTS = Listing(
     },
     orders={"WRITTEN": []},
     visible=_movement_visible,
+    coded=_coded(StockMovement),
 )
 
 

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ColumnElement, Row, Select, and_, false, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Text, Uuid, and_, any_, bindparam, false, func, or_, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.kernel import filters
 from app.kernel.db import Reads
 from app.kernel.errors import ValidationRefused
-from app.kernel.filters import Filter, bind
+from app.kernel.filters import LIST_MAX, And, Filter, OneOf, bind
 from app.kernel.principal import Principal
 from app.kernel.signing import BadSignature, Signer
+from app.kernel.texts import spelled
 
 PAGE_SIZE_DEFAULT = 20
 PAGE_SIZE_MAX = 100
@@ -222,6 +224,27 @@ def _untagged(value: Any) -> Any:
 
 
 Rule = Callable[[Principal], ColumnElement[bool]]
+# The codes that a list is narrowed to, by the names that it has for them.
+Codes = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """What a list can be narrowed to by codes of something else.
+
+    column  holds the id of that
+    ids     of the codes in an array, as far as the caller sees what they stand for
+    """
+
+    column: ColumnElement[UUID]
+    ids: Callable[[Principal, ColumnElement[Any]], Select[UUID]]
+
+    def among(self, principal: Principal, codes: ColumnElement[Any], *, are_one: bool) -> ColumnElement[bool]:
+        """The condition, for a parameter of texts.  The ids are read first, so that an index goes by them."""
+        ids = self.ids(principal, codes).scalar_subquery()
+        if are_one:  # an index on it and what is sorted by then gives rows in order
+            return self.column == ids
+        return self.column == any_(func.array(ids, type_=ARRAY(Uuid)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,6 +258,7 @@ class Listing:
     orders    sortings on offer, by name; the first is the default
     visible   the row rule: which rows this caller may see at all
     search    the condition for the words of `search`
+    coded     what it can be narrowed to by codes, by name
     """
 
     name: str
@@ -244,6 +268,7 @@ class Listing:
     orders: Mapping[str, Sequence[OrderTerm]]
     visible: Rule
     search: Callable[[str], ColumnElement[bool]] | None = None
+    coded: Mapping[str, Coded] = field(default_factory=dict)
 
     async def page(
         self,
@@ -253,13 +278,14 @@ class Listing:
         *,
         where: Filter | None = None,
         search: str | None = None,
+        codes: Codes | None = None,
         order_by: str | None = None,
         descending: bool = False,
     ) -> Page:
         """One page.  Raises ValidationRefused for a size out of bounds and for a cursor that is not this list's."""
-        binding = self.binding(reads.principal, signer, where, search, order_by, descending=descending)
+        binding = self.binding(reads.principal, signer, where, search, codes, order_by, descending=descending)
         walk = Walk.of(arguments, self.terms(order_by, descending=descending), binding)
-        statement = walk.through(self.selecting(reads.principal, where, search))
+        statement = walk.through(self.selecting(reads.principal, where, search, _bound(codes)))
         rows = await reads.all(statement.add_columns(*walk.keys).limit(walk.size + 1))
         return walk.page(rows, lambda row: tuple(row)[-len(walk.order) :], binding)
 
@@ -274,11 +300,15 @@ class Listing:
         signer: Signer,
         where: Filter | None,
         search: str | None,
+        codes: Codes | None,
         order_by: str | None,
         *,
         descending: bool,
     ) -> Binding:
-        """What the cursors of a page are good for."""
+        """What the cursors of a page are good for: of codes those that were given, whatever they stand for by then."""
+        if codes:
+            named = tuple(OneOf(name, tuple(given)) for name, given in codes.items())
+            where = And(named if where is None else (where, *named))
         return Binding(
             signer=signer,
             list=self.name,
@@ -287,17 +317,49 @@ class Listing:
             principal=principal.id,
         )
 
-    async def count(self, reads: Reads, *, where: Filter | None = None, search: str | None = None) -> int:
+    async def count(
+        self, reads: Reads, *, where: Filter | None = None, search: str | None = None, codes: Codes | None = None
+    ) -> int:
         """Rows in the whole list; counting stops at 10,000."""
-        rows = self.selecting(reads.principal, where, search).with_only_columns(self.key).order_by(None)
+        found = self.selecting(reads.principal, where, search, _bound(codes))
+        rows = found.with_only_columns(self.key).order_by(None)
         return int(await reads.scalar(select(func.count()).select_from(rows.limit(COUNT_MAX).subquery())))
 
-    def selecting(self, principal: Principal, where: Filter | None, search: str | None) -> Select[Any]:
-        """The caller's filters first, the row rule last."""
+    def codes(self, given: Mapping[str, Any]) -> dict[str, list[str]]:
+        """The codes among what is given by name, each once, as they are stored.  Raises ValidationRefused."""
+        found: dict[str, list[str]] = {}
+        for name in self.coded:
+            if (codes := given.get(name)) is None:
+                continue
+            if len(codes) > LIST_MAX:
+                raise ValidationRefused(f"`{name}` takes up to {LIST_MAX} codes, not {len(codes)}.", path=[name])
+            found[name] = sorted({spelled(code) for code in codes})
+        return found
+
+    def selecting(
+        self,
+        principal: Principal,
+        where: Filter | None,
+        search: str | None,
+        codes: Mapping[str, tuple[ColumnElement[Any], bool]],
+    ) -> Select[Any]:
+        """The caller's filters first, the row rule last.
+
+        codes  by name an array of texts, and whether it holds one
+        """
         statement = self.select
         if where is not None:
             statement = statement.where(filters.to_sql(filters.check(where), self.columns))
         if search is not None and search.strip():
             assert self.search is not None, f"{self.name} offers no search"
             statement = statement.where(self.search(search))
+        for name, (given, are_one) in codes.items():
+            statement = statement.where(self.coded[name].among(principal, given, are_one=are_one))
         return statement.where(self.visible(principal))
+
+
+def _bound(codes: Codes | None) -> dict[str, tuple[ColumnElement[Any], bool]]:
+    return {
+        name: (bindparam(None, list(given), type_=ARRAY(Text), unique=True), len(given) == 1)
+        for name, given in (codes or {}).items()
+    }

@@ -20,10 +20,9 @@ from app.gql.direct.columns import (
 from app.gql.direct.links import Numbered, Reference, Related, Summed
 from app.gql.direct.operation import Direct, written
 from app.gql.direct.pieces import Ask, Because, NotDirect, Pieces, joined, leaf
-from app.gql.direct.roots import Also, One, Paged, Way, answers_directly, by
+from app.gql.direct.roots import One, Paged, Way, answers_directly, by
 
 __all__ = [
-    "Also",
     "Ask",
     "Because",
     "Derived",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from graphql.execution.values import VariableValues
-from sqlalchemy import ColumnElement, Integer, Select, bindparam
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import ColumnElement, Integer, Select, Text, bindparam
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.engine import Field, Selection, selection_of
 from app.gql.connections import OrderBy, OrderDirection
@@ -94,38 +94,16 @@ class One:
         return answer
 
 
-@dataclass(frozen=True, slots=True)
-class Also:
-    """An argument of a list that narrows it: a condition, and what makes its parameter of what was given.
-
-    The value may raise a refusal, which the engine then finds again.
-    """
-
-    condition: Callable[[Principal, ColumnElement[Any]], ColumnElement[bool]]
-    type: TypeEngine[Any]
-    value: Callable[[Any], Any]
-
-
 class Paged:
     """A page of a listing as a connection.
 
     order_by  how the list is sorted where nobody says
-    also      further arguments, by name. Cursors are bound to a filter that does not know them: pages narrowed by them
-              are answered directly as long as no cursor is asked for or given
     """
 
-    def __init__(
-        self,
-        reading: Reading[Any],
-        listing: Listing,
-        *,
-        order_by: OrderBy[Any] | None = None,
-        also: Mapping[str, Also] | None = None,
-    ) -> None:
+    def __init__(self, reading: Reading[Any], listing: Listing, *, order_by: OrderBy[Any] | None = None) -> None:
         self._reading = reading
         self._listing = listing
         self._order_by = order_by
-        self._also = also or {}
 
     def prepared(self, field: Field, ask: Ask) -> Answering:
         given = ask.given(field)
@@ -135,13 +113,10 @@ class Paged:
             self._reading.pieces(selection, source, ask)  # or there is none
 
         def narrowed(
-            principal: Principal, where: Filter | None, search: str | None, also: Sequence[str]
+            principal: Principal, where: Filter | None, search: str | None, coded: Sequence[tuple[str, bool]]
         ) -> Select[Any]:
-            statement = self._listing.selecting(principal, where, search)
-            for name in also:
-                known = self._also[name]
-                statement = statement.where(known.condition(principal, bindparam(name, type_=known.type)))
-            return statement
+            codes = {name: (bindparam(name, type_=ARRAY(Text)), are_one) for name, are_one in coded}
+            return self._listing.selecting(principal, where, search, codes)
 
         def cut(principal: Principal, statement: Select[Any], walk: Walk) -> Select[Any]:
             ask.begin(principal)
@@ -162,20 +137,19 @@ class Paged:
             where: Filter | None,
             after: tuple[Any, ...] | None,
             before: tuple[Any, ...] | None,
-            *also: str,
+            *coded: tuple[str, bool],
         ) -> Select[Any]:
             order = self._listing.terms(order_by, descending=descending)
             walk = Walk(order=order, size=0, backwards=backwards, after=after, before=before)
-            return cut(principal, narrowed(principal, where, None, also), walk)
+            return cut(principal, narrowed(principal, where, None, coded), walk)
 
         read = Prepared(statement)
 
         async def answer(context: Context, variables: VariableValues) -> str:
             arguments = given(variables)
-            also = {name: arguments[name] for name in self._also if arguments.get(name) is not None}
+            codes = self._listing.codes(arguments)
+            coded = [(name, len(given) == 1) for name, given in codes.items()]
             asked = PageArguments(*(arguments.get(name) for name in ("first", "after", "last", "before")))
-            if also and (shown.has_count or shown.has_cursors or asked.after is not None or asked.before is not None):
-                raise NotDirect
             where, search = as_filter(arguments.get("where")), arguments.get("search")
             sorting: OrderBy[Any] | None = arguments.get("order_by") or self._order_by
             order_by = sorting.field.value if sorting is not None else None
@@ -183,25 +157,28 @@ class Paged:
             principal = context.principal
             order = self._listing.terms(order_by, descending=descending)
             binding = self._listing.binding(
-                principal, context.services.signer, where, search, order_by, descending=descending
+                principal, context.services.signer, where, search, codes, order_by, descending=descending
             )
             walk = Walk.of(asked, order, binding)
-            parameters = {"rows": walk.size + 1, **ask.values(context, variables)}
-            parameters |= {name: self._also[name].value(value) for name, value in also.items()}
+            parameters = {"rows": walk.size + 1, **codes, **ask.values(context, variables)}
             if search is None or not search.strip():
                 marks = Marks([])
                 places = (
                     tuple(map(marks.of, each)) if each is not None else None for each in (walk.after, walk.before)
                 )
                 condition = marks.within(where) if where is not None else None
-                shape = (order_by, descending, walk.backwards, condition, *places, *also)
+                shape = (order_by, descending, walk.backwards, condition, *places, *coded)
                 rows = await read.shaped(context.reads, parameters, *shape, marked=marks.values)
             else:
-                sought = cut(principal, narrowed(principal, where, search, tuple(also)), walk)
+                sought = cut(principal, narrowed(principal, where, search, coded), walk)
                 rows = await context.reads.all(sought, parameters)
             place = (lambda row: tuple(row)[-len(order) :]) if shown.has_cursors else None
             page = walk.page(rows, place, binding)
-            count = await self._listing.count(context.reads, where=where, search=search) if shown.has_count else 0
+            count = (
+                await self._listing.count(context.reads, where=where, search=search, codes=codes)
+                if shown.has_count
+                else 0
+            )
             return shown.json(page, count)
 
         return answer

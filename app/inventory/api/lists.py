@@ -9,11 +9,9 @@ from typing import Annotated, Any, cast
 from uuid import UUID
 
 import strawberry
-from sqlalchemy import Row, Text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Row
 from strawberry.scalars import JSON
 
-from app.catalog import queries as catalog
 from app.catalog.api import Sku
 from app.gql.connections import (
     After,
@@ -27,7 +25,7 @@ from app.gql.connections import (
     PageArguments,
     connect,
 )
-from app.gql.direct import Also, Paged, answers_directly
+from app.gql.direct import Paged, answers_directly
 from app.gql.scopes import contribute, needs, scoped
 from app.gql.where import (
     DateTimeFilter,
@@ -45,9 +43,7 @@ from app.inventory.api.enums import AdjustmentReason, MovementType
 from app.inventory.api.pages import page_within
 from app.inventory.api.types import STOCK_LEVEL, Reservation, StockLevel, StockMovement, key_bytes, stock_key
 from app.kernel.errors import ValidationRefused
-from app.kernel.filters import LIST_MAX, And, Filter, OneOf
 from app.kernel.texts import spelled
-from app.network import queries as network
 from app.network.api import Location
 
 ROWS_MAX = 100
@@ -146,9 +142,10 @@ class InventoryQuery:
             OrderBy[StockLevelOrder] | None, strawberry.argument(description="How to sort; by SKU if not given.")
         ] = None,
     ) -> Connection[StockLevel]:
-        page = PageArguments(first, after, last, before)
-        also = await _of_codes(info, skus, locations)
-        return await connect(info, queries.STOCK_LEVELS, StockLevel.of, page, where=where, also=also, order_by=order_by)
+        page, codes = PageArguments(first, after, last, before), {"skus": skus, "locations": locations}
+        return await connect(
+            info, queries.STOCK_LEVELS, StockLevel.of, page, where=where, codes=codes, order_by=order_by
+        )
 
     @strawberry.field(
         metadata=needs("stock:read"),
@@ -165,10 +162,9 @@ class InventoryQuery:
         before: Before = None,
         where: Annotated[StockMovementWhere | None, strawberry.argument(description="Only entries like this.")] = None,
     ) -> Connection[StockMovement]:
-        page = PageArguments(first, after, last, before)
-        also = await _of_codes(info, skus, locations)
+        page, codes = PageArguments(first, after, last, before), {"skus": skus, "locations": locations}
         return await connect(
-            info, queries.STOCK_MOVEMENTS, StockMovement.of, page, where=where, also=also, order_by=_NEWEST_FIRST
+            info, queries.STOCK_MOVEMENTS, StockMovement.of, page, where=where, codes=codes, order_by=_NEWEST_FIRST
         )
 
     @strawberry.field(
@@ -209,40 +205,7 @@ class InventoryQuery:
         )
 
 
-def _codes(name: str) -> Callable[[list[str]], list[str]]:
-    def codes(given: list[str]) -> list[str]:
-        """Raises ValidationRefused."""
-        if len(given) > LIST_MAX:
-            raise ValidationRefused(f"`{name}` takes up to {LIST_MAX} codes, not {len(given)}.", path=[name])
-        return sorted({spelled(code) for code in given})
-
-    return codes
-
-
-answers_directly(
-    "stock_levels",
-    Paged(
-        STOCK_LEVEL,
-        queries.STOCK_LEVELS,
-        also={
-            "skus": Also(queries.of_skus, ARRAY(Text), _codes("skus")),
-            "locations": Also(queries.at_locations, ARRAY(Text), _codes("locations")),
-        },
-    ),
-)
-
-
-async def _of_codes(info: Info, skus: list[str] | None, locations: list[str] | None) -> Filter | None:
-    """The condition that stock be of these SKUs and at these locations."""
-    context, parts = info.context, list[Filter]()
-    for name, codes, field, read in (
-        ("skus", skus, "sku_id", catalog.skus_by_code),
-        ("locations", locations, "location_id", network.locations_by_code),
-    ):
-        if codes is not None:
-            found = await read(context.reads, _codes(name)(codes))
-            parts.append(OneOf(field, tuple(row.id for row in found.values())))
-    return And(tuple(parts)) if parts else None
+answers_directly("stock_levels", Paged(STOCK_LEVEL, queries.STOCK_LEVELS))
 
 
 _Pages = Callable[[Any, Sequence[queries.LevelsKey]], Awaitable[Any]]
