@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, any_, select, true
+from sqlalchemy.orm import aliased
 
 from app.catalog.models import BundleComponent, Sku, SkuPrice
 from app.kernel import search
@@ -99,20 +100,23 @@ async def referenced_skus(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Ro
     return {row.id: row for row in await reads.all(ALL.where(same_as_any(Sku.id.expression, ids)))}
 
 
+def prices(principal: Principal) -> Select[*tuple[Any, ...]]:
+    """Prices in the channels that the caller sees; a SKU's are shown by `channel_code` and currency."""
+    channel = visible_channels(principal).subquery()
+    return select(
+        SkuPrice.sku_id,
+        SkuPrice.channel_id,
+        channel.c.code.label("channel_code"),
+        SkuPrice.currency,
+        SkuPrice.amount,
+    ).join(channel, channel.c.id == SkuPrice.channel_id)
+
+
 async def prices_of_skus(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, list[Row[Any]]]:
-    """Prices in the channels that the caller sees: rows of channel_id, channel_code, currency, amount."""
-    channel = visible_channels(reads.principal).subquery()
     rows = await reads.all(
-        select(
-            SkuPrice.sku_id,
-            SkuPrice.channel_id,
-            channel.c.code.label("channel_code"),
-            SkuPrice.currency,
-            SkuPrice.amount,
-        )
-        .join(channel, channel.c.id == SkuPrice.channel_id)
+        prices(reads.principal)
         .where(same_as_any(SkuPrice.sku_id.expression, ids))
-        .order_by(SkuPrice.sku_id, channel.c.code, SkuPrice.currency)
+        .order_by(SkuPrice.sku_id, "channel_code", SkuPrice.currency)
     )
     found: dict[UUID, list[Row[Any]]] = {each: [] for each in ids}
     for row in rows:
@@ -120,13 +124,18 @@ async def prices_of_skus(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, lis
     return found
 
 
+_PART = aliased(Sku, name="part")  # its own name, for statements in which the bundle is `sku`
+COMPONENTS: Select[*tuple[Any, ...]] = select(
+    BundleComponent.bundle_id, BundleComponent.component_id, BundleComponent.units, _PART.code
+).join(_PART, _PART.id == BundleComponent.component_id)
+
+
 async def components_of_bundles(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, list[Row[Any]]]:
-    """The parts of each bundle, by code: rows of component_id, units."""
+    """The parts of each bundle, by code."""
     rows = await reads.all(
-        select(BundleComponent.bundle_id, BundleComponent.component_id, BundleComponent.units)
-        .join(Sku, Sku.id == BundleComponent.component_id)
-        .where(same_as_any(BundleComponent.bundle_id.expression, ids))
-        .order_by(BundleComponent.bundle_id, Sku.code)
+        COMPONENTS.where(same_as_any(BundleComponent.bundle_id.expression, ids)).order_by(
+            BundleComponent.bundle_id, _PART.code
+        )
     )
     found: dict[UUID, list[Row[Any]]] = {each: [] for each in ids}
     for row in rows:

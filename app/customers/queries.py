@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, false, select, true, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Text, bindparam, exists, false, select, true, tuple_
 
 from app.customers.models import Customer, CustomerAddress, CustomerContact, CustomerReference
 from app.kernel import search
@@ -103,39 +103,56 @@ async def customers_by_reference(
     return {(row.system, row.external_id): row for row in rows}
 
 
+def has_reference(_: Principal) -> ColumnElement[bool]:
+    """The customer that another system calls so, both by the names of parameters."""
+    known = (
+        CustomerReference.customer_id == Customer.id,
+        CustomerReference.system == bindparam("system", type_=Text),
+        CustomerReference.external_id == bindparam("external_id", type_=Text),
+    )
+    return exists().where(*known)
+
+
+ADDRESSES: Select[Any] = select(*CustomerAddress.__table__.c)
+CONTACTS: Select[Any] = select(*CustomerContact.__table__.c)
+REFERENCES: Select[Any] = select(*CustomerReference.__table__.c)
+# How those of one customer are shown: the default of each kind first.
+ADDRESSES_SORTED = (
+    CustomerAddress.kind.desc(),
+    CustomerAddress.is_default.desc(),
+    CustomerAddress.id.expression,
+)
+CONTACTS_SORTED = (CustomerContact.kind.expression, CustomerContact.is_default.desc(), CustomerContact.value.expression)
+REFERENCES_SORTED = (CustomerReference.system.expression, CustomerReference.external_id.expression)
+
+
 async def addresses_of_customers(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, list[Row[Any]]]:
-    """Addresses, the default of each kind first."""
     return await _of_customers(
         reads,
         ids,
-        select(CustomerAddress.__table__)
-        .join(Customer, Customer.id == CustomerAddress.customer_id)
+        ADDRESSES.join(Customer, Customer.id == CustomerAddress.customer_id)
         .where(same_as_any(CustomerAddress.customer_id.expression, ids))
-        .order_by(CustomerAddress.kind.desc(), CustomerAddress.is_default.desc(), CustomerAddress.id),
+        .order_by(*ADDRESSES_SORTED),
     )
 
 
 async def contacts_of_customers(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, list[Row[Any]]]:
-    """Contact points, the default of each kind first."""
     return await _of_customers(
         reads,
         ids,
-        select(CustomerContact.__table__)
-        .join(Customer, Customer.id == CustomerContact.customer_id)
+        CONTACTS.join(Customer, Customer.id == CustomerContact.customer_id)
         .where(same_as_any(CustomerContact.customer_id.expression, ids))
-        .order_by(CustomerContact.kind, CustomerContact.is_default.desc(), CustomerContact.value),
+        .order_by(*CONTACTS_SORTED),
     )
 
 
 async def references_of_customers(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, list[Row[Any]]]:
-    """What other systems call the customers, by system."""
     return await _of_customers(
         reads,
         ids,
-        select(CustomerReference.__table__)
-        .join(Customer, Customer.id == CustomerReference.customer_id)
+        REFERENCES.join(Customer, Customer.id == CustomerReference.customer_id)
         .where(same_as_any(CustomerReference.customer_id.expression, ids))
-        .order_by(CustomerReference.system, CustomerReference.external_id),
+        .order_by(*REFERENCES_SORTED),
     )
 
 

@@ -42,8 +42,8 @@ def location_visible(principal: Principal) -> ColumnElement[bool]:
     """A key bound to a channel sees the locations that serve it; visitors see active ones."""
     rules: list[ColumnElement[bool]] = [true()]
     if principal.channel_id is not None:
-        serving = aliased(ChannelLocation)  # its own name, for statements that join the table themselves
-        rules.append(exists().where(serving.location_id == Location.id, serving.channel_id == principal.channel_id))
+        service = aliased(ChannelLocation)  # its own name, for statements that join the table themselves
+        rules.append(exists().where(service.location_id == Location.id, service.channel_id == principal.channel_id))
     elif principal.kind is Kind.STOREFRONT:
         rules.append(false())
     if principal.is_public:
@@ -195,9 +195,9 @@ async def referenced_locations(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUI
     return {row.id: row for row in await reads.all(ALL_LOCATIONS.where(same_as_any(Location.id.expression, ids)))}
 
 
-async def locations_of_channels(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, list[Row[Any]]]:
-    """The locations that serve each channel, first choice first: rows of location_id, priority, safety_stock."""
-    rows = await reads.all(
+def serving(principal: Principal) -> Select[*tuple[Any, ...]]:
+    """The locations that serve channels, as far as the caller sees them: `FIRST_CHOICE_FIRST` sorts a channel's."""
+    return (
         select(
             ChannelLocation.channel_id,
             ChannelLocation.location_id,
@@ -205,9 +205,18 @@ async def locations_of_channels(reads: Reads, ids: Sequence[UUID]) -> Mapping[UU
             ChannelLocation.safety_stock,
         )
         .join(Location, Location.id == ChannelLocation.location_id)
+        .where(location_visible(principal))
+    )
+
+
+FIRST_CHOICE_FIRST = (ChannelLocation.priority.expression, Location.code.expression)
+
+
+async def locations_of_channels(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, list[Row[Any]]]:
+    rows = await reads.all(
+        serving(reads.principal)
         .where(same_as_any(ChannelLocation.channel_id.expression, ids))
-        .where(location_visible(reads.principal))
-        .order_by(ChannelLocation.channel_id, ChannelLocation.priority, Location.code)
+        .order_by(ChannelLocation.channel_id, *FIRST_CHOICE_FIRST)
     )
     found: dict[UUID, list[Row[Any]]] = {each: [] for each in ids}
     for row in rows:

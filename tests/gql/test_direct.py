@@ -45,7 +45,10 @@ VALUES: dict[str, tuple[TypeEngine[Any], list[Any]]] = {
         [NOON, NOON + timedelta(microseconds=1), NOON + timedelta(microseconds=120_000), NOON.replace(year=1)],
     ),
     "Decimal": (Numeric(), [Decimal("19.99"), Decimal("0.049500"), Decimal("100"), Decimal("0E-6"), Decimal("-1.10")]),
-    "Float": (Double(), [0.0, 5.0, -1.25, 51.5, 0.1, 179.999999]),
+    "Float": (
+        Double(),
+        [0.0, -0.0, 5.0, -1.25, 51.5, 0.1, 179.999999, 0.0001, 1e-5, -1.25e-5, 1e-6, 1.5e-7, 2e-10, 1e-300],
+    ),
     "UUID": (Uuid(), [UUID(int=7)]),
 }
 

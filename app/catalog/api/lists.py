@@ -8,7 +8,7 @@ from typing import Annotated
 import strawberry
 
 from app.catalog import queries
-from app.catalog.api.types import Sku
+from app.catalog.api.types import SKU, Sku
 from app.gql.connections import (
     After,
     Before,
@@ -23,6 +23,7 @@ from app.gql.connections import (
     one_of,
     uuid_of,
 )
+from app.gql.direct import One, Paged, answers_directly, by
 from app.gql.scopes import needs
 from app.gql.where import (
     BooleanFilter,
@@ -103,3 +104,18 @@ class CatalogQuery:
     ) -> Connection[Sku]:
         page = PageArguments(first, after, last, before)
         return await connect(info, queries.SKUS, Sku.of, page, where=where, search=search, order_by=order_by)
+
+
+answers_directly(
+    "sku",
+    One(
+        SKU,
+        queries.ALL,
+        queries.sku_visible,
+        {
+            "id": by(queries.SKUS.columns["id"], lambda given: uuid_of(given, "Sku", ["id"])),
+            "code": by(queries.SKUS.columns["code"], spelled),
+        },
+    ),
+)
+answers_directly("skus", Paged(SKU, queries.SKUS))

@@ -12,12 +12,12 @@ from sqlalchemy import Row
 
 from app.catalog import queries
 from app.gql.context import Context
-from app.gql.direct import Id, Nested, Reading, Reference
+from app.gql.direct import Id, Nested, Reading, Reference, Related
 from app.gql.nodes import Info, Node, node_type
 from app.gql.scalars import CurrencyCode
 from app.gql.scopes import needs, scoped
 from app.kernel.texts import spelled
-from app.network.api import Channel
+from app.network.api import Channel, channel_of
 
 
 @scoped("catalog:read")
@@ -101,27 +101,18 @@ class Sku(Node):
         ] = None,
     ) -> list[SkuPrice]:
         rows = await info.context.load(queries.prices_of_skus, self.uuid) or []
-        return [
-            SkuPrice(
-                channel_uuid=row.channel_id,
-                channel_code=row.channel_code,
-                amount=row.amount.normalize(),
-                currency_code=row.currency,
-            )
-            for row in rows
-            if channel is None or row.channel_code == spelled(channel)
-        ]
+        return [_PRICE.of(row) for row in rows if channel is None or row.channel_code == spelled(channel)]
 
     @strawberry.field(description="The parts of a bundle, by code; empty for any other SKU.")
     async def components(self, info: Info) -> list[BundleComponent]:
         if not self.is_bundle:
             return []
         rows = await info.context.load(queries.components_of_bundles, self.uuid) or []
-        return [BundleComponent(component_uuid=row.component_id, units=row.units) for row in rows]
+        return [_COMPONENT.of(row) for row in rows]
 
     @classmethod
     def of(cls, row: Row[Any]) -> Sku:
-        return _SKU.of(row)
+        return SKU.of(row)
 
     @classmethod
     async def load(cls, context: Context, uuid: UUID) -> Sku | None:
@@ -137,7 +128,7 @@ class Sku(Node):
 
 
 _SIDES = ("length_mm", "width_mm", "height_mm")
-_SKU = Reading(
+SKU = Reading(
     Sku,
     id=Id("Sku", "id"),
     uuid="id",
@@ -148,4 +139,21 @@ _SKU = Reading(
 
 def sku_of(column: str) -> Reference:
     """The SKU that this column of a visible row refers to."""
-    return Reference(_SKU, queries.ALL, column)
+    return Reference(SKU, queries.ALL, column)
+
+
+_PRICE = Reading(SkuPrice, channel_uuid="channel_id", currency_code="currency")
+_PRICE.link("channel", channel_of("channel_id"))
+_COMPONENT = Reading(BundleComponent, component_uuid="component_id")
+_COMPONENT.link("sku", sku_of("component_id"))
+SKU.link(
+    "prices",
+    Related(
+        _PRICE,
+        queries.prices,
+        {"sku_id": "id"},
+        order_by=["channel_code", "currency"],
+        given={"channel": ("channel_code", spelled)},
+    ),
+)
+SKU.link("components", Related(_COMPONENT, queries.COMPONENTS, {"bundle_id": "id"}, order_by=["code"]))

@@ -8,7 +8,7 @@ from typing import Annotated
 import strawberry
 
 from app.customers import queries
-from app.customers.api.types import Customer
+from app.customers.api.types import CUSTOMER, Customer
 from app.customers.states import CustomerKind
 from app.gql.connections import (
     After,
@@ -24,6 +24,7 @@ from app.gql.connections import (
     one_of,
     uuid_of,
 )
+from app.gql.direct import One, Paged, Way, answers_directly, by
 from app.gql.scopes import needs
 from app.gql.where import (
     BooleanFilter,
@@ -118,3 +119,22 @@ class CustomersQuery:
     ) -> Connection[Customer]:
         page = PageArguments(first, after, last, before)
         return await connect(info, queries.CUSTOMERS, Customer.of, page, where=where, search=search, order_by=order_by)
+
+
+answers_directly(
+    "customer",
+    One(
+        CUSTOMER,
+        queries.ALL,
+        queries.customer_visible,
+        {
+            "id": by(queries.CUSTOMERS.columns["id"], lambda given: uuid_of(given, "Customer", ["id"])),
+            "code": by(queries.CUSTOMERS.columns["code"], spelled),
+            "reference": Way(
+                queries.has_reference,
+                lambda given: {"system": spelled(given.system), "external_id": kept(given.external_id)},
+            ),
+        },
+    ),
+)
+answers_directly("customers", Paged(CUSTOMER, queries.CUSTOMERS))

@@ -12,7 +12,7 @@ from sqlalchemy import Row
 from app.customers import queries
 from app.customers.states import AddressKind, ContactKind, CustomerKind
 from app.gql.context import Context
-from app.gql.direct import Id, Reading, Reference
+from app.gql.direct import Id, Reading, Reference, Related
 from app.gql.nodes import Info, Node, node_type
 from app.gql.scalars import CountryCode
 from app.gql.scopes import scoped
@@ -90,37 +90,21 @@ class Customer(Node):
     @strawberry.field(description="Its addresses, up to 50, the default of each kind first.")
     async def addresses(self, info: Info) -> list[CustomerAddress]:
         rows = await info.context.load(queries.addresses_of_customers, self.uuid) or []
-        return [
-            CustomerAddress(
-                kind=AddressKind(row.kind),
-                is_default=row.is_default,
-                name=row.name,
-                company=row.company,
-                lines=row.lines,
-                city=row.city,
-                region=row.region,
-                postcode=row.postcode,
-                country=row.country,
-                phone=row.phone,
-                latitude=row.latitude,
-                longitude=row.longitude,
-            )
-            for row in rows
-        ]
+        return [_ADDRESS.of(row) for row in rows]
 
     @strawberry.field(description="How to reach it, up to 50 ways, the default of each kind first.")
     async def contacts(self, info: Info) -> list[CustomerContact]:
         rows = await info.context.load(queries.contacts_of_customers, self.uuid) or []
-        return [CustomerContact(kind=ContactKind(row.kind), value=row.value, is_default=row.is_default) for row in rows]
+        return [_CONTACT.of(row) for row in rows]
 
     @strawberry.field(description="What other systems call it, up to 50 names.")
     async def references(self, info: Info) -> list[CustomerReference]:
         rows = await info.context.load(queries.references_of_customers, self.uuid) or []
-        return [CustomerReference(system=row.system, external_id=row.external_id) for row in rows]
+        return [_REFERENCE.of(row) for row in rows]
 
     @classmethod
     def of(cls, row: Row[Any]) -> Customer:
-        return _CUSTOMER.of(row)
+        return CUSTOMER.of(row)
 
     @classmethod
     async def load(cls, context: Context, uuid: UUID) -> Customer | None:
@@ -128,9 +112,16 @@ class Customer(Node):
         return cls.of(row) if row is not None else None
 
 
-_CUSTOMER = Reading(Customer, id=Id("Customer", "id"), uuid="id")
+_ADDRESS = Reading(CustomerAddress)
+_CONTACT = Reading(CustomerContact)
+_REFERENCE = Reading(CustomerReference)
+_ON = {"customer_id": "id"}
+CUSTOMER = Reading(Customer, id=Id("Customer", "id"), uuid="id")
+CUSTOMER.link("addresses", Related(_ADDRESS, queries.ADDRESSES, _ON, order_by=queries.ADDRESSES_SORTED))
+CUSTOMER.link("contacts", Related(_CONTACT, queries.CONTACTS, _ON, order_by=queries.CONTACTS_SORTED))
+CUSTOMER.link("references", Related(_REFERENCE, queries.REFERENCES, _ON, order_by=queries.REFERENCES_SORTED))
 
 
 def customer_of(column: str) -> Reference:
     """The customer that this column of a visible row refers to; null where the caller does not see it."""
-    return Reference(_CUSTOMER, queries.ALL, column, queries.customer_visible)
+    return Reference(CUSTOMER, queries.ALL, column, queries.customer_visible)

@@ -16,7 +16,9 @@ from uuid import UUID
 import orjson
 from graphql import GraphQLObjectType
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
+    Interval,
     LargeBinary,
     Numeric,
     Text,
@@ -25,8 +27,9 @@ from sqlalchemy import (
     cast,
     func,
     literal_column,
+    select,
 )
-from strawberry.types.base import StrawberryOptional, get_object_definition, has_object_definition
+from strawberry.types.base import StrawberryList, StrawberryOptional, get_object_definition, has_object_definition
 from strawberry.types.enum import StrawberryEnumDefinition
 
 from app.engine import Field, Selection, selection_of
@@ -92,8 +95,23 @@ class OrNull:
         return leaf(field.definition, func.nullif(source[self.name], quoted("")))
 
 
+@dataclass(frozen=True, slots=True)
+class TimeOfDay:
+    """The local time in this column, to the minute."""
+
+    name: str
+
+    def value(self, get: Get) -> Any:
+        time = get(self.name)
+        return f"{time:%H:%M}" if time is not None else None
+
+    def pieces(self, _: Field, source: Source, __: Ask) -> Pieces:
+        column = source[self.name]
+        return [or_null(column, ['"', func.to_char(cast(column, Interval), quoted("HH24:MI")), '"'])]
+
+
 class Id:
-    """An id unique among all types, of a key that these columns make up: UUIDs, then texts."""
+    """An id unique among all types, of a key that these columns make up: UUIDs and whole numbers, then texts."""
 
     def __init__(self, type_: str, *names: str) -> None:
         self._type = type_
@@ -103,18 +121,33 @@ class Id:
         values = [get(name) for name in self._names]
         if values[0] is None:
             return None
-        return global_id(
-            self._type, b"".join(each.bytes if isinstance(each, UUID) else each.encode() for each in values)
-        )
+        return global_id(self._type, b"".join(map(_key_bytes, values)))
 
     def pieces(self, _: Field, source: Source, __: Ask) -> Pieces:
         columns = [source[name] for name in self._names]
         raw: ColumnElement[bytes] = func.convert_to(quoted(f"{self._type}:"), quoted("UTF8"), type_=LargeBinary)
         for column in columns:
-            is_text = isinstance(column.type, Text)
-            raw = raw.op("||")(func.convert_to(column, quoted("UTF8")) if is_text else func.uuid_send(column))
+            raw = raw.op("||")(_sent(column))
         pieces: Pieces = ['"', base64url(raw), '"']
         return [or_null(columns[0], pieces)] if getattr(columns[0], "nullable", True) else pieces
+
+
+def _key_bytes(value: UUID | int | str) -> bytes:
+    match value:
+        case UUID():
+            return value.bytes
+        case int():
+            return value.to_bytes(8)
+    return value.encode()
+
+
+def _sent(column: ColumnElement[Any]) -> ColumnElement[bytes]:
+    match column.type:
+        case Text():
+            return func.convert_to(column, quoted("UTF8"))
+        case BigInteger():
+            return func.int8send(column)
+    return func.uuid_send(column)
 
 
 class InMoney:
@@ -176,6 +209,29 @@ class Nested:
             return pieces
         nothing = and_(*(source[name].is_(None) for name in self._unless_null))
         return [case((nothing, quoted("null")), else_=joined(pieces))]
+
+
+class InJson:
+    """An object of texts and lists of texts that one column holds as JSON, null where that is."""
+
+    def __init__(self, reading: Reading[Any], name: str) -> None:
+        self._reading = reading
+        self._name = name
+
+    def value(self, get: Get) -> Any:
+        kept = get(self._name)
+        return self._reading.by(kept.__getitem__) if kept is not None else None
+
+    def pieces(self, field: Field, source: Source, ask: Ask) -> Pieces:
+        column = source[self._name]
+        texts: dict[str, ColumnElement[Any]] = {}
+        for each in get_object_definition(self._reading.type, strict=True).fields:
+            if isinstance(each.type, StrawberryList):
+                listed = func.jsonb_array_elements_text(column[each.python_name]).column_valued("listed")
+                texts[each.python_name] = func.array(select(listed).scalar_subquery())
+            else:
+                texts[each.python_name] = column[each.python_name].astext
+        return [or_null(column, self._reading.pieces(selection_of(field), texts, ask))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +308,7 @@ class Reading(Generic[T]):
     """
 
     def __init__(self, type_: type[T], **parts: Part | str) -> None:
-        self._type = type_
+        self.type = type_
         self._links: dict[str, Link] = {}
         self._parts: dict[str, Part] = {}
         for field in get_object_definition(type_, strict=True).fields:
@@ -273,7 +329,7 @@ class Reading(Generic[T]):
 
     def by(self, get: Get) -> T:
         """The object of columns."""
-        return self._type(**{name: part.value(get) for name, part in self._parts.items()})
+        return self.type(**{name: part.value(get) for name, part in self._parts.items()})
 
     def pieces(self, selection: Selection, source: Source, ask: Ask) -> Pieces:
         """The JSON of the selected fields.  Raises NotDirect."""

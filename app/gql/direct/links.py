@@ -19,6 +19,7 @@ from sqlalchemy import (
     cast,
     func,
     literal_column,
+    or_,
     select,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
@@ -75,20 +76,24 @@ class Reference:
 class Related:
     """Rows that belong to a row: all of them as a list, or the one there is.
 
-    on    columns of theirs, each with the column of ours that it equals; None where it is NULL
-    also  columns of ours that theirs stand for
-    only  what else holds of them
+    rows   all such rows; of those that a caller sees, where a row rule is part of it
+    on     columns of theirs, each with the column of ours that it equals; None where it is NULL
+    order_by  columns of theirs, by name or as they are sorted
+    also   columns of ours that theirs stand for
+    only   what else holds of them
+    given  arguments of the field that narrow them, each with the column of texts that it equals, and how that spells it
     """
 
     def __init__(
         self,
         reading: Reading[Any],
-        rows: Select[Any],
+        rows: Select[Any] | Callable[[Principal], Select[Any]],
         on: Mapping[str, str | None],
         *,
-        order_by: Sequence[str] = (),
+        order_by: Sequence[str | ColumnElement[Any]] = (),
         also: Sequence[str] = (),
         only: ColumnElement[bool] | None = None,
+        given: Mapping[str, tuple[str, Callable[[str], str]]] | None = None,
     ) -> None:
         self._reading = reading
         self._rows = rows
@@ -96,15 +101,20 @@ class Related:
         self._order_by = order_by
         self._also = also
         self._only = only
+        self._given = given or {}
 
     def pieces(self, field: Field, source: Source, ask: Ask) -> Pieces:
-        columns = columns_of(self._rows)
+        rows = self._rows(ask.principal) if callable(self._rows) else self._rows
+        columns = columns_of(rows)
         theirs = {**columns, **{name: source[name] for name in self._also}}
         shown: ColumnElement[Any] = joined(self._reading.pieces(selection_of(field), theirs, ask))
         if self._order_by:
-            order = aggregate_order_by(quoted(","), *(columns[name] for name in self._order_by))
-            shown = func.string_agg(shown, order)
-        found = _among(self._rows, shown)
+            order = (columns[each] if isinstance(each, str) else each for each in self._order_by)
+            shown = func.string_agg(shown, aggregate_order_by(quoted(","), *order))
+        found = _among(rows, shown)
+        for name, (column, spelled) in self._given.items():
+            wanted = _text_given(field, name, spelled, ask)
+            found = found.where(or_(wanted.is_(None), columns[column] == wanted))
         for name, ours in self._on.items():
             found = found.where(columns[name].is_(None) if ours is None else columns[name] == source[ours])
         if self._only is not None:
@@ -112,6 +122,17 @@ class Related:
         if self._order_by:
             return ["[", func.coalesce(found.scalar_subquery(), quoted("")), "]"]
         return [func.coalesce(found.scalar_subquery(), quoted("null"))]
+
+
+def _text_given(field: Field, name: str, spelled: Callable[[str], str], ask: Ask) -> ColumnElement[Any]:
+    """An argument of a field as a parameter, NULL where it is not given."""
+    given = ask.given(field)
+
+    def value(_: Context, variables: VariableValues) -> list[str | None]:
+        text = given(variables).get(name)
+        return [spelled(text) if text is not None else None]
+
+    return ask.parameters(value, Text())[0]
 
 
 class Summed:

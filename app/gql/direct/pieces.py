@@ -11,7 +11,7 @@ from typing import Any
 
 from graphql import GraphQLField, get_named_type, is_enum_type, is_list_type, is_non_null_type
 from graphql.execution.values import VariableValues
-from sqlalchemy import ColumnElement, Text, bindparam, case, cast, func, literal_column
+from sqlalchemy import ColumnElement, Numeric, Text, bindparam, case, cast, func, literal_column
 from sqlalchemy.types import TypeEngine
 
 from app.engine import Field, Plan, shown_as
@@ -151,16 +151,22 @@ def _instant(column: ColumnElement[Any]) -> Pieces:
     return ['"', func.to_char(func.timezone(quoted("UTC"), column), shape), '"']
 
 
+def _float(text: ColumnElement[str]) -> ColumnElement[str]:
+    """Below 10^15, as Python has it: whole numbers with a decimal, and other exponents than PostgreSQL's."""
+    is_whole, is_small = text.op("~")(quoted("^-?[0-9]+$")), text.op("~")(quoted("e-05$"))
+    return case(
+        (is_whole, func.concat(text, quoted(".0"))),
+        (is_small, cast(cast(text, Numeric), Text)),
+        else_=func.replace(text, quoted("e-0"), quoted("e-")),
+    )
+
+
 _SCALARS: dict[str, Callable[[ColumnElement[Any]], Pieces]] = {
     "Int": lambda column: [column],
     "Long": lambda column: [column],
     "Boolean": lambda column: [cast(column, Text)],
     "DateTime": _instant,
-    # A whole number has a decimal all the same, as Python writes it.
-    "Float": lambda column: [
-        column,
-        case((func.strpos(cast(column, Text), quoted(".")) == 0, quoted(".0")), else_=quoted("")),
-    ],
+    "Float": lambda column: [_float(cast(column, Text))],
     "Decimal": lambda column: ['"', func.trim_scale(column), '"'],
     "UUID": lambda column: ['"', column, '"'],
     **dict.fromkeys(

@@ -41,7 +41,15 @@ from app.gql.where import (
 from app.inventory import integrity, queries
 from app.inventory.api.enums import AdjustmentReason, MovementType
 from app.inventory.api.pages import page_within
-from app.inventory.api.types import STOCK_LEVEL, Reservation, StockLevel, StockMovement, key_bytes, stock_key
+from app.inventory.api.types import (
+    STOCK_LEVEL,
+    STOCK_MOVEMENT,
+    Reservation,
+    StockLevel,
+    StockMovement,
+    key_bytes,
+    stock_key,
+)
 from app.kernel.errors import ValidationRefused
 from app.kernel.texts import spelled
 from app.network.api import Location
@@ -206,6 +214,7 @@ class InventoryQuery:
 
 
 answers_directly("stock_levels", Paged(STOCK_LEVEL, queries.STOCK_LEVELS))
+answers_directly("stock_movements", Paged(STOCK_MOVEMENT, queries.STOCK_MOVEMENTS, order_by=_NEWEST_FIRST))
 
 
 _Pages = Callable[[Any, Sequence[queries.LevelsKey]], Awaitable[Any]]

@@ -114,10 +114,11 @@ class StockLevel(Node):
         return cls.of(row) if row is not None else None
 
 
+_KEY = InPython(lambda *key: key, "sku_id", "location_id", "owner")
 STOCK_LEVEL = Reading(
     StockLevel,
     id=Id("StockLevel", "sku_id", "location_id", "owner"),
-    key=InPython(lambda *key: key, "sku_id", "location_id", "owner"),
+    key=_KEY,
     owner=OrNull("owner"),
 )
 STOCK_LEVEL.link("sku", sku_of("sku_id"))
@@ -155,28 +156,25 @@ class StockMovement(Node):
 
     @classmethod
     def of(cls, row: Row[Any]) -> StockMovement:
-        return cls(
-            id=global_id("StockMovement", int(row.id).to_bytes(8)),
-            key=_key_of(row),
-            type=MovementType(row.type),
-            owner=row.owner or None,
-            on_hand_change=row.d_on_hand,
-            allocated_change=row.d_allocated,
-            reserved_change=row.d_reserved,
-            damaged_change=row.d_damaged,
-            quality_control_change=row.d_quality_control,
-            reason=AdjustmentReason(row.reason) if row.reason is not None else None,
-            reference=row.reference,
-            cause_id=row.cause_id,
-            actor=row.actor,
-            occurred_at=row.occurred_at,
-        )
+        return STOCK_MOVEMENT.of(row)
 
     @classmethod
     async def load_by_key(cls, context: Context, key: bytes) -> StockMovement | None:
         number = int.from_bytes(key) if len(key) == 8 else 2**63
         row = await context.load(queries.movements_by_id, number) if number < 2**63 else None
         return cls.of(row) if row is not None else None
+
+
+_CHANGES = ("on_hand", "allocated", "reserved", "damaged", "quality_control")
+STOCK_MOVEMENT = Reading(
+    StockMovement,
+    id=Id("StockMovement", "id"),
+    key=_KEY,
+    owner=OrNull("owner"),
+    **{f"{units}_change": f"d_{units}" for units in _CHANGES},
+)
+STOCK_MOVEMENT.link("sku", sku_of("sku_id"))
+STOCK_MOVEMENT.link("location", location_of("location_id"))
 
 
 @scoped("stock:read")
@@ -204,7 +202,6 @@ class Allocation:
         return _ALLOCATION.of(row)
 
 
-_KEY = InPython(lambda *key: key, "sku_id", "location_id", "owner")
 _ALLOCATION = Reading(
     Allocation,
     key=_KEY,

@@ -21,6 +21,7 @@ from app.gql.connections import (
     one_of,
     uuid_of,
 )
+from app.gql.direct import One, Paged, answers_directly, by
 from app.gql.scopes import needs
 from app.gql.where import (
     BooleanFilter,
@@ -35,7 +36,7 @@ from app.gql.where import (
 )
 from app.kernel.texts import spelled
 from app.network import queries
-from app.network.api.types import Channel, Location
+from app.network.api.types import CHANNEL, LOCATION, Channel, Location
 from app.network.states import ChannelKind, LocationType
 
 
@@ -152,3 +153,31 @@ class NetworkQuery:
     ) -> Connection[Location]:
         page = PageArguments(first, after, last, before)
         return await connect(info, queries.LOCATIONS, Location.of, page, where=where, search=search, order_by=order_by)
+
+
+answers_directly(
+    "channel",
+    One(
+        CHANNEL,
+        queries.ALL_CHANNELS,
+        queries.channel_visible,
+        {
+            "id": by(queries.CHANNELS.columns["id"], lambda given: uuid_of(given, "Channel", ["id"])),
+            "code": by(queries.CHANNELS.columns["code"], spelled),
+        },
+    ),
+)
+answers_directly("channels", Paged(CHANNEL, queries.CHANNELS))
+answers_directly(
+    "location",
+    One(
+        LOCATION,
+        queries.ALL_LOCATIONS,
+        queries.location_visible,
+        {
+            "id": by(queries.LOCATIONS.columns["id"], lambda given: uuid_of(given, "Location", ["id"])),
+            "code": by(queries.LOCATIONS.columns["code"], spelled),
+        },
+    ),
+)
+answers_directly("locations", Paged(LOCATION, queries.LOCATIONS))

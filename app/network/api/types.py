@@ -11,7 +11,7 @@ import strawberry
 from sqlalchemy import Row
 
 from app.gql.context import Context
-from app.gql.direct import Id, InPython, Percent, Reading, Reference
+from app.gql.direct import Id, InJson, Percent, Reading, Reference, Related, TimeOfDay
 from app.gql.nodes import Info, Node, node_type
 from app.gql.scalars import CountryCode, CurrencyCode, TimeZone
 from app.gql.scopes import needs, scoped
@@ -87,7 +87,7 @@ class Location(Node):
 
     @classmethod
     def of(cls, row: Row[Any]) -> Location:
-        return _LOCATION.of(row)
+        return LOCATION.of(row)
 
     @classmethod
     async def load(cls, context: Context, uuid: UUID) -> Location | None:
@@ -148,15 +148,12 @@ class Channel(Node):
 
     @strawberry.field(description="The locations that serve the channel, first choice first.")
     async def locations(self, info: Info) -> list[ChannelLocation]:
-        rows = await info.context.load(queries.locations_of_channels, self.uuid)
-        return [
-            ChannelLocation(location_uuid=row.location_id, priority=row.priority, safety_stock=row.safety_stock)
-            for row in rows or []
-        ]
+        rows = await info.context.load(queries.locations_of_channels, self.uuid) or []
+        return [_CHANNEL_LOCATION.of(row) for row in rows]
 
     @classmethod
     def of(cls, row: Row[Any]) -> Channel:
-        return _CHANNEL.of(row)
+        return CHANNEL.of(row)
 
     @classmethod
     async def load(cls, context: Context, uuid: UUID) -> Channel | None:
@@ -171,21 +168,29 @@ class Channel(Node):
         return cls.of(row)
 
 
-_LOCATION = Reading(
+LOCATION = Reading(
     Location,
     id=Id("Location", "id"),
     uuid="id",
-    address=InPython(lambda address: LocationAddress(**address) if address is not None else None, "address"),
-    cutoff=InPython(lambda cutoff: f"{cutoff:%H:%M}" if cutoff is not None else None, "cutoff"),
+    address=InJson(Reading(LocationAddress), "address"),
+    cutoff=TimeOfDay("cutoff"),
 )
-_CHANNEL = Reading(Channel, id=Id("Channel", "id"), uuid="id", tax_rate_percent=Percent("tax_rate_ppm"))
+CHANNEL = Reading(Channel, id=Id("Channel", "id"), uuid="id", tax_rate_percent=Percent("tax_rate_ppm"))
+_CHANNEL_LOCATION = Reading(ChannelLocation, location_uuid="location_id")
 
 
 def location_of(column: str) -> Reference:
     """The location that this column of a visible row refers to."""
-    return Reference(_LOCATION, queries.ALL_LOCATIONS, column)
+    return Reference(LOCATION, queries.ALL_LOCATIONS, column)
 
 
 def channel_of(column: str) -> Reference:
     """The channel that this column of a visible row refers to."""
-    return Reference(_CHANNEL, queries.ALL_CHANNELS, column)
+    return Reference(CHANNEL, queries.ALL_CHANNELS, column)
+
+
+_CHANNEL_LOCATION.link("location", location_of("location_id"))
+CHANNEL.link(
+    "locations",
+    Related(_CHANNEL_LOCATION, queries.serving, {"channel_id": "id"}, order_by=queries.FIRST_CHOICE_FIRST),
+)
