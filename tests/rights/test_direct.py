@@ -35,10 +35,27 @@ QUESTIONS: Mapping[str, str] = {
     "orders filtered": "query($where: OrderWhere) { orders(where: $where) { edges { cursor node { number } } } }",
     "stock levels": "{ stockLevels { nodes { onHand sku { code } location { code } } } }",
     "stock levels of SKUs": "query($skus: [String!]) { stockLevels(skus: $skus) { nodes { location { code } } } }",
+    "movements": "{ stockMovements { nodes { onHandChange sku { code } location { code } } } }",
+    "movements at": """query($locations: [String!]) {
+      stockMovements(locations: $locations) { edges { cursor node { location { code } } } } }""",
+    "SKUs": "{ skus { nodes { code prices { channelCode amount channel { code } } components { units } } } }",
+    "SKU by code": "query($code: String) { sku(code: $code) { code prices { channelCode } } }",
+    "SKU by id": 'query($id: ID) { sku(id: $id) { code prices(channel: "WEB") { channelCode } } }',
+    "locations": "{ locations { nodes { code address { city } } } }",
+    "location by code": "query($code: String) { location(code: $code) { code } }",
+    "location by id": "query($id: ID) { location(id: $id) { code } }",
+    "channels": "{ channels { nodes { code locations { priority location { code } } } } }",
+    "channel by code": "query($code: String) { channel(code: $code) { code locations { location { code } } } }",
+    "channel by id": "query($id: ID) { channel(id: $id) { code } }",
+    "customers": "{ customers { nodes { code contacts { value } addresses { city } references { externalId } } } }",
+    "customer by code": "query($code: String) { customer(code: $code) { code contacts { value } } }",
+    "customer by id": "query($id: ID) { customer(id: $id) { code } }",
+    "customer by reference": """query($code: String!) {
+      customer(reference: {system: "crm", externalId: $code}) { code references { externalId } } }""",
     "availability": """query($skus: [String!]!, $channel: String) {
       availability(skus: $skus, channel: $channel) { sku available byLocation { locationCode units } } }""",
 }
-# By caller, what may be told: orders by name, locations, channels to sell in.
+# By caller, what may be told: orders by name, locations of stock, channels to sell in.
 MATRIX: Mapping[str, tuple[set[str], set[str], set[str]]] = {
     "staff": ({"ada", "bob", "guest"}, {"LEEDS", "LYON"}, {"WEB", "B2B"}),
     "service": ({"ada", "bob", "guest"}, {"LEEDS", "LYON"}, {"WEB", "B2B"}),
@@ -49,6 +66,22 @@ MATRIX: Mapping[str, tuple[set[str], set[str], set[str]]] = {
     "customer of nobody": (set(), {"LEEDS", "LYON"}, {"WEB", "B2B"}),
     "anonymous": (set(), {"LEEDS", "LYON"}, {"WEB", "B2B"}),
 }
+
+# By caller, what lists and lookups may tell of: locations, channels, customers, SKUs.
+EVERYWHERE, OPEN = {"LEEDS", "LYON", "CLOSED"}, {"LEEDS", "LYON"}
+ALL_CHANNELS, OPEN_CHANNELS = {"WEB", "B2B", "SHUT"}, {"WEB", "B2B"}
+GOODS = {"MUG", "CUP"}
+LISTED: Mapping[str, tuple[set[str], set[str], set[str], set[str]]] = {
+    "staff": (EVERYWHERE, ALL_CHANNELS, {"c-ada", "c-bob"}, {*GOODS, "RETIRED"}),
+    "service": (EVERYWHERE, ALL_CHANNELS, {"c-ada", "c-bob"}, {*GOODS, "RETIRED"}),
+    "partner of B2B": ({"LYON"}, {"B2B"}, set(), {*GOODS, "RETIRED"}),
+    "storefront of WEB": ({"LEEDS"}, {"WEB"}, set(), GOODS),
+    "storefront of none": (set(), set(), set(), GOODS),
+    "ada": (OPEN, OPEN_CHANNELS, {"c-ada"}, GOODS),
+    "customer of nobody": (OPEN, OPEN_CHANNELS, set(), GOODS),
+    "anonymous": (OPEN, OPEN_CHANNELS, set(), GOODS),
+}
+KINDS = {"location": "Location", "channel": "Channel", "customer": "Customer", "sku": "Sku"}
 
 
 @dataclass
@@ -89,14 +122,22 @@ async def till(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Til
     await shop.location("LYON", country="FR")
     await shop.channel("WEB", locations=[{"location": "LEEDS", "priority": 1, "safety_stock": 0}])
     await shop.channel("B2B", locations=[{"location": "LYON", "priority": 1, "safety_stock": 0}])
+    await shop.location("CLOSED", active=False)
+    await shop.channel("SHUT", active=False, locations=[{"location": "CLOSED", "priority": 1, "safety_stock": 0}])
+    prices = [{"channel": channel, "currency": "GBP", "amount": Decimal(10)} for channel in ("WEB", "B2B", "SHUT")]
+    await shop.sku("RETIRED", active=False)
     for code in ("MUG", "CUP"):
-        price = {"currency": "GBP", "amount": Decimal(10)}
-        await shop.sku(code, prices=[{"channel": "WEB", **price}, {"channel": "B2B", **price}])
+        await shop.sku(code, prices=prices)
         for at in ("LEEDS", "LYON"):
             await shop.stock(code, 9, at=at)
     people = {}
     for name in ("ada", "bob"):
-        found = await shop.run(upsert_customer, customer={"code": f"c-{name}", "name": name.title()})
+        known = {
+            "contacts": [{"kind": "EMAIL", "value": f"c-{name}@example.org"}],
+            "addresses": [{"kind": "SHIPPING", "country": "GB", "city": f"c-{name}"}],
+            "references": [{"system": "crm", "external_id": f"c-{name}"}],
+        }
+        found = await shop.run(upsert_customer, customer={"code": f"c-{name}", "name": name.title(), **known})
         people[name] = UUID(found["customer"]["id"])
     placed = {
         "ada": await shop.place({"MUG": 1}, customer="c-ada"),
@@ -164,12 +205,52 @@ async def test_statements_give_what_the_caller_may_see_and_no_more(till: Till, w
         assert (location in till.text) == (channel in channels)
 
 
+@pytest.mark.parametrize("who", LISTED)
+async def test_lists_and_lookups_give_what_the_caller_may_see_and_no_more(till: Till, who: str) -> None:
+    caller = till.callers[who]
+    locations, channels, customers, skus = LISTED[who]
+
+    def told(codes: set[str]) -> set[str]:
+        """Which of the codes are in what the statement gave."""
+        return {code for code in codes if code in till.text}
+
+    everybody = {"c-ada", "c-bob"}
+    of = {"location": (locations, EVERYWHERE), "channel": (channels, ALL_CHANNELS), "customer": (customers, everybody)}
+    of["sku"] = skus, {*GOODS, "RETIRED"}
+    for kind, (seen, there) in of.items():
+        name = "SKU" if kind == "sku" else kind
+        for code in there:
+            row = await till.shop.one(f"SELECT id FROM {kind} WHERE code = :code", code=code)
+            asked = [(f"{name} by code", {"code": code})]
+            asked += [(f"{name} by id", {"id": str(global_id(KINDS[kind], row.id))})]
+            asked += [("customer by reference", {"code": code})] if kind == "customer" else []
+            for question, variables in asked:
+                answer = await till.ask(question, caller, **variables)
+                assert (answer["data"][kind] is not None) == (code in seen), question
+                assert (code in till.text) == (code in seen), question
+                assert told(ALL_CHANNELS) <= channels, question
+                assert told(EVERYWHERE) <= locations, question
+
+    await till.ask("SKUs", caller)
+    assert (told({*GOODS, "RETIRED"}), told(ALL_CHANNELS)) == (skus, channels)
+    await till.ask("locations", caller)
+    assert told(EVERYWHERE) == locations
+    await till.ask("channels", caller)
+    assert (told(ALL_CHANNELS), told(EVERYWHERE)) == (channels, locations)
+    await till.ask("customers", caller)
+    assert told(everybody) == customers
+    await till.ask("movements", caller)
+    assert told(OPEN) == MATRIX[who][1]
+    await till.ask("movements at", caller, locations=["LEEDS", "LYON"])
+    assert told(OPEN) == locations & OPEN
+
+
 @pytest.mark.parametrize("question", QUESTIONS)
 async def test_without_the_scope_no_statement_is_sent(till: Till, question: str) -> None:
     nobody = replace(till.callers["staff"], scopes=frozenset())
 
     with pytest.raises(Mistake) as refused:
-        await till.ask(question, nobody, skus=["MUG"], channel="WEB")
+        await till.ask(question, nobody, skus=["MUG"], channel="WEB", code="MUG")
 
     assert refused.value.status == 403
     assert till.given == []
