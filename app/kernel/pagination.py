@@ -341,7 +341,7 @@ class Listing:
         principal: Principal,
         where: Filter | None,
         search: str | None,
-        codes: Mapping[str, tuple[ColumnElement[Any], bool]],
+        codes: Mapping[str, tuple[ColumnElement[Any], bool]] | None = None,
     ) -> Select[Any]:
         """The caller's filters first, the row rule last.
 
@@ -353,7 +353,7 @@ class Listing:
         if search is not None and search.strip():
             assert self.search is not None, f"{self.name} offers no search"
             statement = statement.where(self.search(search))
-        for name, (given, are_one) in codes.items():
+        for name, (given, are_one) in (codes or {}).items():
             statement = statement.where(self.coded[name].among(principal, given, are_one=are_one))
         return statement.where(self.visible(principal))
 
