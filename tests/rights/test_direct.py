@@ -120,9 +120,10 @@ class Till:
 @pytest.fixture
 async def till(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Till]:
     await shop.location("LYON", country="FR")
-    await shop.channel("WEB", locations=[{"location": "LEEDS", "priority": 1, "safety_stock": 0}])
-    await shop.channel("B2B", locations=[{"location": "LYON", "priority": 1, "safety_stock": 0}])
     await shop.location("CLOSED", active=False)
+    serving = [{"location": code, "priority": 1, "safety_stock": 0} for code in ("LEEDS", "CLOSED")]
+    await shop.channel("WEB", locations=serving)
+    await shop.channel("B2B", locations=[{"location": "LYON", "priority": 1, "safety_stock": 0}])
     await shop.channel("SHUT", active=False, locations=[{"location": "CLOSED", "priority": 1, "safety_stock": 0}])
     prices = [{"channel": channel, "currency": "GBP", "amount": Decimal(10)} for channel in ("WEB", "B2B", "SHUT")]
     await shop.sku("RETIRED", active=False)
