@@ -58,10 +58,10 @@ _HOLDER = """
 
 async def holder(database: Database, key_id: str) -> Holder | None:
     """Who holds the key of this id; one statement, on the way of every call that no cache answers."""
-    row = await database.calls.fetchrow(_HOLDER, key_id)
-    if row is None:
+    rows = await database.reads.rows(_HOLDER, key_id)
+    if not rows:
         return None
-    key_id, secret_sha256, expires_at, revoked_at, client_id, kind, scopes, channel_id, client_revoked_at = row
+    key_id, secret_sha256, expires_at, revoked_at, client_id, kind, scopes, channel_id, client_revoked_at = rows[0]
     return Holder(
         key_id, secret_sha256, expires_at, revoked_at, client_id, kind, tuple(scopes), channel_id, client_revoked_at
     )
@@ -70,7 +70,7 @@ async def holder(database: Database, key_id: str) -> Holder | None:
 async def client_is_live(database: Database, client_id: UUID) -> bool:
     """Whether the client exists and has not been revoked."""
     sql = "SELECT EXISTS (SELECT 1 FROM api_client WHERE id = $1 AND revoked_at IS NULL)"
-    return bool(await database.calls.fetchval(sql, client_id))
+    return bool(await database.reads.value(sql, client_id))
 
 
 async def keys(reads: Reads) -> Sequence[Row[Any]]:

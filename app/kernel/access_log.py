@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import structlog
 
 from app.kernel.db import StatementCount, statements
-from app.kernel.ids import uuid7
+from app.kernel.ids import uuid7_of_its_own_kind
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -62,7 +62,7 @@ class Request:
                 self.traceparent = value.decode("latin-1")
                 self.trace_id = valid[1].decode("ascii")
         if not self.request_id or not self.trace_id:
-            id_ = uuid7()
+            id_ = uuid7_of_its_own_kind()  # which is spelled four times as fast
             self.request_id = self.request_id or str(id_)
             self.trace_id = self.trace_id or id_.hex
         self.sql = StatementCount()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from datetime import datetime
@@ -21,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.orm import DeclarativeBase
 
 from app.kernel.clock import Clock
+from app.kernel.pool import Pool
 from app.kernel.principal import Principal
 
 NAMING = {
@@ -30,10 +30,6 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_name)s",
     "pk": "pk_%(table_name)s",
 }
-
-
-# Its warning about a server that is away comes with a traceback; whoever asks the pool is told in one sentence.
-logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 
 CLOSE_SECONDS = 5.0
@@ -116,8 +112,6 @@ class Database:
         session: Mapping[str, str] | None = None,
     ) -> None:
         self.url = make_url(url).set(drivername="postgresql")
-        self._call_pool = call_pool
-        self._read_pool = read_pool
         self._settings = {
             "application_name": "orderwire",
             "lock_timeout": "2000",
@@ -141,44 +135,33 @@ class Database:
         event.listen(self.engine.sync_engine, "before_cursor_execute", _count_sent)
         # Told each statement of the small pool and its seconds; SQLAlchemy's has events of its own.
         self.timed: Callable[[str, float], None] | None = None
-        self._calls: asyncpg.Pool | None = None
-        self._reads: asyncpg.Pool | None = None
+        # Apart from one another: a write that waits for a lock keeps no reader waiting.
+        self.calls = Pool(self._connected, call_pool)
+        self.reads = Pool(self._connected, read_pool)
 
     @property
     def dsn(self) -> str:
         """The address in the form that asyncpg takes."""
         return self.url.render_as_string(hide_password=False)
 
-    @property
-    def calls(self) -> asyncpg.Pool:
-        """The small pool for hot reads and one-call writes; statements on it commit by themselves."""
-        assert self._calls is not None, "Database.open() first"
-        return self._calls
-
-    @property
-    def is_open(self) -> bool:
-        return self._calls is not None
-
     async def open(self) -> None:
-        # Apart from one another: a write that waits for a lock keeps no reader waiting.
-        self._calls = await self._pool(min(2, self._call_pool), self._call_pool)
-        self._reads = await self._pool(0, self._read_pool)
+        await self.calls.open(min(2, self.calls.most))
 
-    async def _pool(self, smallest: int, largest: int) -> asyncpg.Pool:
-        return await asyncpg.create_pool(
+    async def _connected(self) -> asyncpg.Connection:
+        connection = await asyncpg.connect(
             self.dsn,
-            min_size=smallest,
-            max_size=largest,
+            record_class=Record,
             server_settings={**self._settings, **_PLANNED_ONCE},
-            init=_prepare_connection,
-            reset=_keep_session,
             # The largest statements are those that most need to be planned once: an order with all that hangs on it.
             max_cacheable_statement_size=STATEMENT_BYTES_MAX,
         )
+        for name in ("json", "jsonb"):
+            await connection.set_type_codec(name, schema="pg_catalog", encoder=_encode_json, decoder=orjson.loads)
+        return connection
 
     async def close(self) -> None:
         """Close all connections; those that do not answer are cut off after a moment."""
-        await asyncio.gather(*(_closed(pool) for pool in (self._calls, self._reads) if pool is not None))
+        await asyncio.gather(self.calls.close(CLOSE_SECONDS), self.reads.close(CLOSE_SECONDS))
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self.engine.dispose()
@@ -196,39 +179,22 @@ class Database:
 
     async def call_uncounted(self, sql: str, *arguments: object) -> Any:
         """The same for a statement that several operations share, and have counted."""
-        return await self._timed(sql, self.calls.fetchval(sql, *arguments))
+        began = perf_counter()
+        try:
+            return await self.calls.value(sql, *arguments)
+        finally:
+            if self.timed is not None:
+                self.timed(sql, perf_counter() - began)
 
     async def rows(self, sql: str, *arguments: object) -> Any:
         """The rows of one statement that writes nothing."""
-        assert self._reads is not None, "Database.open() first"
         count_statement()
-        return await self._timed(sql, self._reads.fetch(sql, *arguments, record_class=Record))
-
-    async def _timed(self, sql: str, sent: Awaitable[Any]) -> Any:
-        if self.timed is None:
-            return await sent
         began = perf_counter()
         try:
-            return await sent
+            return await self.reads.rows(sql, *arguments)
         finally:
-            self.timed(sql, perf_counter() - began)
-
-
-async def _closed(pool: asyncpg.Pool) -> None:
-    try:
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await pool.close()
-    except TimeoutError:
-        pool.terminate()
-
-
-async def _prepare_connection(connection: asyncpg.Connection) -> None:
-    for name in ("json", "jsonb"):
-        await connection.set_type_codec(name, schema="pg_catalog", encoder=_encode_json, decoder=orjson.loads)
-
-
-async def _keep_session(_: asyncpg.Connection) -> None:
-    """Nothing to reset: no statement on this pool changes session state, and a reset costs a round trip."""
+            if self.timed is not None:
+                self.timed(sql, perf_counter() - began)
 
 
 class Reads:

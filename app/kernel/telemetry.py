@@ -224,27 +224,17 @@ class Telemetry:
         def of_all(read: Callable[[Database], float]) -> Read:
             return lambda: sum(map(read, self._databases))
 
-        says = "Connections to PostgreSQL, by pool and state."
+        says, limit = "Connections to PostgreSQL, by pool and state.", "Connections to PostgreSQL that a pool may open."
         self.gauge("sql_connections", says, of_all(lambda db: _pool(db).checkedout()), pool="general", state="busy")
         self.gauge("sql_connections", says, of_all(lambda db: _pool(db).checkedin()), pool="general", state="idle")
-        self.gauge("sql_connections", says, of_all(_busy), pool="calls", state="busy")
-        self.gauge("sql_connections", says, of_all(_idle), pool="calls", state="idle")
-        limit = "Connections to PostgreSQL that a pool may open."
         self.gauge("sql_connections_max", limit, of_all(lambda db: _pool(db).size()), pool="general")
-        self.gauge("sql_connections_max", limit, of_all(_most), pool="calls")
+        self.gauge("sql_connections", says, of_all(lambda db: db.calls.busy), pool="calls", state="busy")
+        self.gauge("sql_connections", says, of_all(lambda db: db.calls.idle), pool="calls", state="idle")
+        self.gauge("sql_connections_max", limit, of_all(lambda db: db.calls.most), pool="calls")
+        self.gauge("sql_connections", says, of_all(lambda db: db.reads.busy), pool="reads", state="busy")
+        self.gauge("sql_connections", says, of_all(lambda db: db.reads.idle), pool="reads", state="idle")
+        self.gauge("sql_connections_max", limit, of_all(lambda db: db.reads.most), pool="reads")
 
 
 def _pool(database: Database) -> Any:
     return database.engine.sync_engine.pool
-
-
-def _idle(database: Database) -> float:
-    return float(database.calls.get_idle_size()) if database.is_open else 0.0
-
-
-def _busy(database: Database) -> float:
-    return float(database.calls.get_size()) - _idle(database) if database.is_open else 0.0
-
-
-def _most(database: Database) -> float:
-    return float(database.calls.get_max_size()) if database.is_open else 0.0

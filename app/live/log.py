@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from app.kernel.db import PLANNING
+from app.kernel.pool import Pool
 from app.live import topics as topic_names
 from app.live.events import LoggedEvent, Position
 
@@ -68,18 +69,13 @@ class EventLog:
     def __init__(self, dsn: str, *, shard: int = 0, connections: int = 3) -> None:
         self.shard = shard
         self._dsn = dsn
-        self._connections = connections
-        self._pool: asyncpg.Pool | None = None
+        self._pool = Pool(self._connected, connections)
 
-    async def open(self) -> None:
-        """Get ready; does not need PostgreSQL to be there."""
-        self._pool = await asyncpg.create_pool(
+    async def _connected(self) -> asyncpg.Connection:
+        return await asyncpg.connect(
             self._dsn,
-            min_size=0,
-            max_size=self._connections,
             timeout=5,
             command_timeout=10,
-            reset=_keep_session,
             server_settings={
                 "application_name": "orderwire-live",
                 "statement_timeout": "5000",
@@ -89,10 +85,12 @@ class EventLog:
             },
         )
 
+    async def open(self) -> None:
+        """Get ready; does not need PostgreSQL to be there."""
+        await self._pool.open(0)
+
     async def close(self) -> None:
-        if self._pool is not None:
-            self._pool.terminate()  # nothing to finish: reads only
-            self._pool = None
+        await self._pool.close(0)  # nothing to finish: reads only
 
     async def head(self) -> Head:
         rows = await self._fetch("SELECT epoch, pos, pruned_pos FROM relay_shard WHERE shard = $1", self.shard)
@@ -109,8 +107,7 @@ class EventLog:
         return self._page(await self._fetch(sql, self.shard, after, upto, limit, wanted))
 
     async def _fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
-        assert self._pool is not None, "EventLog.open() first"
-        rows: list[asyncpg.Record] = await self._pool.fetch(sql, *arguments)
+        rows: list[asyncpg.Record] = await self._pool.rows(sql, *arguments)
         return rows
 
     def _page(self, rows: list[asyncpg.Record]) -> Page:
@@ -139,7 +136,3 @@ def logged(epoch: UUID, row: Any) -> LoggedEvent:
         occurred_at=row["occurred_at"],
         id=row["id"],
     )
-
-
-async def _keep_session(_: asyncpg.Connection) -> None:
-    """Nothing to reset: reading changes no session state, and a reset costs a round trip."""

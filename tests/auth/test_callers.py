@@ -70,7 +70,7 @@ async def test_a_key_makes_its_client_known(office, authenticate):
 async def test_only_the_hash_of_a_secret_is_stored(office):
     key, _ = await created(office)
     for table in ("api_client", "api_key", "event_log", "idempotency_key"):
-        rows = await office.database.calls.fetch(f"SELECT * FROM {table}")
+        rows = await office.database.calls.rows(f"SELECT * FROM {table}")
         assert key.secret not in str(rows), table
     assert key.secret not in repr(key)
 
@@ -163,7 +163,7 @@ async def test_what_makes_no_client_is_refused_and_leaves_nothing(office):
     ]:
         with pytest.raises(ValidationRefused, match=message):
             await created(office, **given)
-    assert await office.database.calls.fetchval("SELECT count(*) FROM api_key") == 1
+    assert await office.database.calls.value("SELECT count(*) FROM api_key") == 1
     with pytest.raises(NotFound):
         await office.run(commands.revoke_key, key_id="0" * 16)
     with pytest.raises(Forbidden):
@@ -175,7 +175,7 @@ async def test_every_change_is_an_event_of_the_topic_auth(office):
     await office.run(commands.set_scopes, name="acme", scopes=["orders:read"])
     await office.run(commands.revoke_key, key_id=key.key_id)
 
-    rows = await office.database.calls.fetch("SELECT type, subject, version, topics FROM event_log ORDER BY id")
+    rows = await office.database.calls.rows("SELECT type, subject, version, topics FROM event_log ORDER BY id")
     assert [(row["type"], row["version"]) for row in rows] == [
         ("ApiClientCreated", 1),
         ("ClientChanged", 2),

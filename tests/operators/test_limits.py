@@ -9,7 +9,7 @@ from tests import running
 async def limits_of(database: Database) -> dict[str, str]:
     await database.open()
     try:
-        rows = await database.calls.fetch(
+        rows = await database.calls.rows(
             "SELECT name, setting FROM pg_settings WHERE name = ANY($1)",
             ["lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"],
         )

@@ -1,0 +1,166 @@
+"""Connections to PostgreSQL, each lent for one statement.
+
+asyncpg's own pool spends more CPU on lending a connection than the connection on a statement: it guards against what
+borrowers do, and here nobody but the pool has a connection in hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+
+
+class Pool:
+    """Few connections for many: who finds none is served in the order of asking.
+
+    connect  opens one;  most  so many at once
+    A statement that is given up, or whose connection fails, takes its connection with it.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]], most: int) -> None:
+        self.most = most
+        self._connect = connect
+        self._idle: list[asyncpg.Connection] = []
+        self._lent: set[asyncpg.Connection] = set()
+        self._connecting = 0
+        self._waiting: deque[asyncio.Future[asyncpg.Connection | None]] = deque()
+        self._closed: asyncio.Future[None] | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self._idle) + len(self._lent) + self._connecting
+
+    @property
+    def idle(self) -> int:
+        return len(self._idle)
+
+    @property
+    def busy(self) -> int:
+        return self.size - self.idle
+
+    async def open(self, at_once: int) -> None:
+        """Connect so many.  Raises what keeps it from connecting."""
+        self._closed = None
+        for connection in [await self._borrowed() for _ in range(at_once)]:
+            self._give_back(connection)
+
+    async def rows(self, sql: str, *arguments: object) -> Any:
+        """The rows of a statement, which commits by itself."""
+        connection = self._at_hand() or await self._borrowed()
+        try:
+            return await connection.fetch(sql, *arguments)
+        except BaseException as problem:
+            _end_unless_sound(connection, problem)
+            raise
+        finally:
+            self._give_back(connection)
+
+    async def value(self, sql: str, *arguments: object) -> Any:
+        """The single value of a statement, which commits by itself."""
+        connection = self._at_hand() or await self._borrowed()
+        try:
+            return await connection.fetchval(sql, *arguments)
+        except BaseException as problem:
+            _end_unless_sound(connection, problem)
+            raise
+        finally:
+            self._give_back(connection)
+
+    async def close(self, seconds: float) -> None:
+        """Close what is idle, and what is lent once its statement is done; cut off what takes longer."""
+        self._closed = asyncio.get_running_loop().create_future()
+        while (waiting := self._first_waiting()) is not None:
+            waiting.set_result(None)  # who then finds it closed
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asyncio.gather(*(connection.close() for connection in self._idle), return_exceptions=True)
+                while self._lent or self._connecting:
+                    await asyncio.shield(self._closed)
+                    self._closed = asyncio.get_running_loop().create_future()
+        for connection in (*self._idle, *self._lent):
+            connection.terminate()
+        self._idle.clear()
+
+    def _at_hand(self) -> asyncpg.Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                self._lent.add(connection)
+                return connection
+        return None
+
+    async def _borrowed(self) -> asyncpg.Connection:
+        while self._closed is None:
+            if (connection := self._at_hand()) is not None:
+                return connection
+            if self.size < self.most:
+                return await self._another()
+            if (connection := await self._next()) is not None:
+                return connection
+        raise asyncpg.InterfaceError("the pool is closed")
+
+    async def _another(self) -> asyncpg.Connection:
+        self._connecting += 1
+        try:
+            connection = await self._connect()
+        except BaseException:
+            self._connecting -= 1
+            self._room()
+            raise
+        self._connecting -= 1
+        self._lent.add(connection)
+        return connection
+
+    async def _next(self) -> asyncpg.Connection | None:
+        """The next connection that is given back; None where one may be opened in its place."""
+        waiting: asyncio.Future[asyncpg.Connection | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if waiting.done() and not waiting.cancelled():  # it came at that very moment
+                if (connection := waiting.result()) is not None:
+                    self._give_back(connection)
+                else:
+                    self._room()
+            raise
+
+    def _give_back(self, connection: asyncpg.Connection) -> None:
+        if connection.is_closed():
+            self._lent.discard(connection)
+            self._room()
+        elif self._closed is not None:
+            self._lent.discard(connection)
+            connection.terminate()
+            self._room()
+        elif (waiting := self._first_waiting()) is not None:
+            waiting.set_result(connection)
+        else:
+            self._lent.discard(connection)
+            self._idle.append(connection)
+
+    def _room(self) -> None:
+        """One connection fewer: another may be opened."""
+        if self._closed is not None:
+            if not self._closed.done():
+                self._closed.set_result(None)
+        elif (waiting := self._first_waiting()) is not None:
+            waiting.set_result(None)
+
+    def _first_waiting(self) -> asyncio.Future[asyncpg.Connection | None] | None:
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                return waiting
+        return None
+
+
+def _end_unless_sound(connection: asyncpg.Connection, problem: BaseException) -> None:
+    """After an error that PostgreSQL told, a connection is as good as before; after any other nobody knows."""
+    if not isinstance(problem, asyncpg.PostgresError | asyncpg.DataError):
+        connection.terminate()

@@ -1,0 +1,131 @@
+"""Connections lent for one statement: few for many, in the order of asking, and none that nobody knows the state of."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from app.kernel.pool import Pool
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    pool = Pool(lambda: asyncpg.connect(database_url), 2)
+    await pool.open(1)
+    yield pool
+    await pool.close(1)
+
+
+async def test_few_connections_serve_many_in_the_order_of_asking(pool: Pool) -> None:
+    served: list[int] = []
+    await pool.open(2)
+
+    async def ask(n: int) -> None:
+        served.append(await pool.value("SELECT $1::int FROM pg_sleep(0.01)", n))
+
+    await asyncio.gather(*(ask(n) for n in range(12)))
+
+    assert sorted(served) == list(range(12))
+    assert all(abs(n - place) <= 1 for place, n in enumerate(served)), served
+    assert (pool.size, pool.idle, pool.busy) == (2, 2, 0)
+
+
+async def test_an_error_that_postgresql_tells_costs_no_connection(pool: Pool) -> None:
+    before = await pool.value("SELECT pg_backend_pid()")
+
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await pool.rows("SELECT 1 / 0")
+    with pytest.raises(asyncpg.DataError):
+        await pool.rows("SELECT $1::int", "seven")
+
+    assert await pool.value("SELECT pg_backend_pid()") == before
+
+
+async def test_a_statement_that_is_given_up_takes_its_connection_along(pool: Pool) -> None:
+    before = await pool.value("SELECT pg_backend_pid()")
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(pool.value("SELECT pg_sleep(5)"), 0.1)
+
+    assert await pool.value("SELECT pg_backend_pid()") != before
+    assert pool.size == 1
+
+
+async def test_what_the_server_has_ended_is_replaced(pool: Pool) -> None:
+    ended = await pool.value("SELECT pg_backend_pid()")
+    blocker = asyncio.create_task(pool.value("SELECT pg_sleep(0.3)"))
+    await asyncio.sleep(0.05)
+    await pool.value("SELECT pg_terminate_backend($1)", ended)
+
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+        await blocker
+
+    assert await pool.value("SELECT 1") == 1
+
+
+async def test_one_who_waits_gets_the_place_of_a_connection_that_broke(pool: Pool) -> None:
+    busy = [asyncio.create_task(pool.value("SELECT pg_sleep(5)")) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    waiting = asyncio.create_task(pool.value("SELECT 1"))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+
+    for task in busy:
+        task.cancel()
+
+    async with asyncio.timeout(2):
+        assert await waiting == 1
+
+
+async def test_one_who_stops_waiting_leaves_the_place_to_the_next(pool: Pool) -> None:
+    busy = [asyncio.create_task(pool.value("SELECT pg_sleep(0.2)")) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    first, second = (asyncio.create_task(pool.value("SELECT $1::int", n)) for n in (1, 2))
+    await asyncio.sleep(0.01)
+    first.cancel()
+
+    async with asyncio.timeout(2):
+        assert await second == 2
+        await asyncio.gather(*busy)
+    assert pool.busy == 0
+
+
+async def test_a_database_that_is_away_says_so_to_everyone_and_holds_no_place() -> None:
+    pool = Pool(lambda: asyncpg.connect("postgresql://nobody@127.0.0.1:1/nothing"), 1)
+    await pool.open(0)
+
+    told = await asyncio.gather(*(pool.value("SELECT 1") for _ in range(3)), return_exceptions=True)
+
+    assert [type(each) for each in told] == [ConnectionRefusedError] * 3
+    assert pool.size == 0
+
+
+async def test_closing_waits_for_what_is_under_way_and_refuses_what_comes_after(database_url: str) -> None:
+    pool = Pool(lambda: asyncpg.connect(database_url), 1)
+    await pool.open(1)
+    under_way = asyncio.create_task(pool.value("SELECT 7 FROM pg_sleep(0.2)"))
+    await asyncio.sleep(0.05)
+    waiting = asyncio.create_task(pool.value("SELECT 8"))
+    await asyncio.sleep(0.01)
+
+    await pool.close(2)
+
+    assert await under_way == 7
+    with pytest.raises(asyncpg.InterfaceError, match="closed"):
+        await waiting
+    with pytest.raises(asyncpg.InterfaceError, match="closed"):
+        await pool.value("SELECT 9")
+
+
+async def test_closing_cuts_off_what_takes_too_long(database_url: str) -> None:
+    pool = Pool(lambda: asyncpg.connect(database_url), 1)
+    await pool.open(1)
+    under_way = asyncio.create_task(pool.value("SELECT pg_sleep(30)"))
+    await asyncio.sleep(0.05)
+
+    async with asyncio.timeout(2):
+        await pool.close(0.1)
+
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        await under_way
