@@ -21,10 +21,10 @@ from app.gql.execution import Graph
 from app.gql.groups import Groups
 from app.gql.streams import Streams
 from app.health import Health
-from app.kernel import access_log
 from app.kernel.clock import Clock, SystemClock
 from app.kernel.db import Database, Reads
 from app.kernel.ids import uuid7
+from app.kernel.request import current
 from app.kernel.settings import Settings
 from app.kernel.signing import Signer
 from app.kernel.telemetry import Telemetry
@@ -109,7 +109,7 @@ class Services:
 
     def context(self, caller: Caller) -> Context:
         """A fresh context for one operation, or one event of a subscription."""
-        request = access_log.current()
+        request = current()
         if request is not None:
             request.principal = caller.principal.id
         return Context(

@@ -46,6 +46,7 @@ class Authenticator:
         self._tokens = tokens
         self._clock = clock
         self._environment = environment
+        self._prefix = f"{PREFIX}{environment}_"
         self._remembered_seconds = remembered_seconds
         self._holders: OrderedDict[str, tuple[float, Holder | None]] = OrderedDict()
         self._clients: OrderedDict[UUID, tuple[float, bool]] = OrderedDict()
@@ -56,7 +57,7 @@ class Authenticator:
         if credential is None:
             return Caller(ANONYMOUS)
         if credential.startswith(PREFIX):
-            return await self._by_key(credential)
+            return self._remembered(credential) or await self._by_key(credential)
         return await self._by_token(credential)
 
     async def look_again(self, caller: Caller) -> Principal | None:
@@ -82,6 +83,17 @@ class Authenticator:
             if holder is None or holder.client_id == client_id:
                 del self._holders[key_id]
 
+    def _remembered(self, credential: str) -> Caller | None:
+        """The caller by a key that was looked up a moment ago; None where there is more to find out, or to refuse."""
+        prefix, key_id, secret = credential[:-60], credential[-60:-44], credential[-43:]
+        until, holder = self._holders.get(key_id, _UNKNOWN)
+        if holder is None or prefix != self._prefix or credential[-44] != "_" or until <= time.monotonic():
+            return None
+        if not Key(self._environment, key_id, secret).proves(holder.secret_sha256):
+            return None
+        self._principal(holder)
+        return holder.caller
+
     async def _by_key(self, credential: str) -> Caller:
         key = parse_key(credential)
         if key is None:
@@ -94,7 +106,8 @@ class Authenticator:
         # An unknown id and a wrong secret look alike, and take alike.
         if not key.proves(holder.secret_sha256 if holder is not None else _NOBODY.sha256()) or holder is None:
             raise Unauthenticated("This API key is not known here.")
-        return Caller(self._principal(holder), f"key:{key.key_id}")
+        self._principal(holder)
+        return holder.caller
 
     def _principal(self, holder: Holder) -> Principal:
         if holder.revoked_at is not None or holder.client_revoked_at is not None:
@@ -143,3 +156,4 @@ class Authenticator:
 
 
 _NOBODY = Key("", "", "")
+_UNKNOWN: tuple[float, Holder | None] = (0.0, None)

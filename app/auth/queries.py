@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import Row, select
 
 from app.auth.models import ApiClient, ApiKey
+from app.gql.caller import Caller
 from app.kernel.db import Database, Reads
 from app.kernel.principal import Kind, Principal
 
@@ -46,6 +47,11 @@ class Holder:
             channel_id=self.channel_id,
             expires_at=self.expires_at,
         )
+
+    @cached_property
+    def caller(self) -> Caller:
+        """The same as transports take it."""
+        return Caller(self.principal, f"key:{self.key_id}")
 
 
 _HOLDER = """

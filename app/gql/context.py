@@ -64,7 +64,7 @@ class Context:
     stand_in: Callable[[Any], Any] | None = None
     settles: bool = False
     _loaders: dict[Any, DataLoader[Any, Any]] = field(default_factory=dict, repr=False)
-    _rehearsal: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
+    _rehearsal: AsyncExitStack | None = field(default=None, repr=False)
 
     async def load(self, batch: BatchFunction[K, V], key: K) -> V | None:
         """The value of the key, read together with all keys that are asked for at the same time.
@@ -92,6 +92,7 @@ class Context:
         """
         if arguments.dry_run:
             rehearsal = self.runner.rehearse(self.principal, command, arguments, **given)
+            self._rehearsal = self._rehearsal or AsyncExitStack()
             result, self.reads = await self._rehearsal.enter_async_context(rehearsal)
         else:
             result = await self.runner.run(self.principal, command, arguments, **given)
@@ -110,4 +111,5 @@ class Context:
 
     async def close(self) -> None:
         """Undo a dry run. Called once, after the answer has been built."""
-        await self._rehearsal.aclose()
+        if self._rehearsal is not None:
+            await self._rehearsal.aclose()

@@ -133,15 +133,15 @@ class Operation:
     compiled: Compiled | None = None
     not_covered: Reason | None = None
     direct: dict[Plan, Direct | Because] = field(default_factory=dict)
+    type: OperationType = field(init=False)
+    kind: str = field(init=False)
+    name: str | None = field(init=False)
     _costs: dict[tuple[int, ...], int] = field(default_factory=dict)
 
-    @property
-    def type(self) -> OperationType:
-        return self.node.operation
-
-    @property
-    def name(self) -> str | None:
-        return self.node.name.value if self.node.name else None
+    def __post_init__(self) -> None:
+        self.type = self.node.operation
+        self.kind = self.type.value
+        self.name = self.node.name.value if self.node.name else None
 
     def cost(self, schema: GraphQLSchema, variables: Mapping[str, Any]) -> int:
         """The cost with these page sizes."""

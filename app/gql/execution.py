@@ -37,6 +37,7 @@ from app.gql.rights import denial
 from app.gql.scopes import Rights
 from app.gql.shared import Shared
 from app.gql.viewer import Viewer
+from app.kernel.deadline import Deadline
 from app.kernel.limits import ANSWER_BYTES_MAX
 from app.kernel.principal import Kind, Principal
 from app.live import attachment
@@ -145,7 +146,7 @@ class Graph:
         self.documents = Documents(self.schema, self.rights, tokens_max=tokens_max, introspection=introspection)
         self.groups = Groups() if groups is None else groups
         self._shared: Shared[Answer | None] = Shared()
-        self.timeout = timeout
+        self.deadline = Deadline(timeout)
         self._answer_bytes_max = answer_bytes_max
 
     def operation(self, request: GraphQLRequest) -> Operation:
@@ -172,10 +173,10 @@ class Graph:
     async def run(self, operation: Operation, variables: dict[str, Any], context: Context, cost: int) -> Answer:
         """Execute a query or mutation, and undo it afterwards when it was a dry run."""
         try:
-            async with asyncio.timeout(self.timeout):
+            with self.deadline.block():
                 result = await self._run(operation, variables, context)
         except TimeoutError:
-            message = f"This took longer than {self.timeout:g} seconds and was given up."
+            message = f"This took longer than {self.deadline.seconds:g} seconds and was given up."
             if operation.type is OperationType.MUTATION:
                 message += " Whether it took effect is unknown: send it again with the same idempotency key."
             return Answer.of_errors([{"message": message, "extensions": {"code": "TIMEOUT"}}], 504)
@@ -362,7 +363,7 @@ class Graph:
         result = self._told(operation, executor, event, context)
         if not isinstance(result, ExecutionResult):
             try:
-                async with asyncio.timeout(self.timeout):
+                with self.deadline.block():
                     result = await result
             except TimeoutError:  # it hangs, which is as good as away
                 log.warning("an event took too long to show; trying again", reference=context.request_id)

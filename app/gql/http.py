@@ -26,11 +26,12 @@ from app.gql.kept import VARY, Keeper, KeptAnswer, cache_control, is_known
 from app.gql.negotiation import Media, accepted, require_json
 from app.gql.payload import GraphQLRequest, decode, request_of
 from app.gql.scalars import parse_cursor
-from app.kernel import access_log
+from app.kernel.deadline import Deadline
 from app.kernel.errors import Unauthenticated
 from app.kernel.ids import uuid7
 from app.kernel.limits import BODY_BYTES_MAX
 from app.kernel.principal import Principal
+from app.kernel.request import tell
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -46,6 +47,8 @@ _REMEMBERED_BYTES_MAX = 4 * 1024
 _DISCARD_BYTES_MAX = 4 * BODY_BYTES_MAX
 _DISCARD_SECONDS = 2.0
 _CHALLENGE = 'Bearer realm="orderwire"'
+_CONTENT_TYPES = {media: (b"content-type", f"{media}; charset=utf-8".encode()) for media in Media}
+_ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
 class GraphQLHttp:
@@ -53,7 +56,7 @@ class GraphQLHttp:
 
     def __init__(self, house: House, *, body_seconds: float = BODY_SECONDS) -> None:
         self._house = house
-        self._body_seconds = body_seconds
+        self._body_deadline = Deadline(body_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: Headers = dict(scope["headers"])
@@ -69,7 +72,7 @@ class GraphQLHttp:
             if scope["method"] == "OPTIONS":
                 await _empty(send, _preflight(cors))
                 return
-            forms = accepted(headers.get(b"accept", b"").decode("latin-1"))
+            forms = accepted(headers.get(b"accept", b""))
             if not forms:
                 raise Mistake(406, f"This endpoint answers with {', '.join(Media)}.", "NOT_ACCEPTABLE")
             media = next((form for form in forms if form is not Media.EVENTS), Media.JSON)
@@ -100,7 +103,7 @@ class GraphQLHttp:
     ) -> None:
         caller = await self._caller(headers)
         operation = self._house.graph.operation(request)
-        access_log.tell(operation.name, operation.type.value)
+        tell(operation.name, operation.kind)
         if scope["method"] == "GET" and operation.type is OperationType.MUTATION:
             raise Mistake(405, "Mutations are sent by POST.", "METHOD_NOT_ALLOWED", allow="POST")
         cost = self._house.graph.admit(operation, request.variables, caller.principal)
@@ -126,10 +129,10 @@ class GraphQLHttp:
     ) -> KeptAnswer | None:
         """The answer from memory; None where the operation is to be run."""
         try:
-            async with asyncio.timeout(self._house.graph.timeout):
+            with self._house.graph.deadline.block():
                 return await keeper.answer(operation, request.variables, context, cost)
         except TimeoutError:
-            message = f"This took longer than {self._house.graph.timeout:g} seconds and was given up."
+            message = f"This took longer than {self._house.graph.deadline.seconds:g} seconds and was given up."
             raise Mistake(504, message, "TIMEOUT") from None
 
     async def _stream(
@@ -155,12 +158,12 @@ class GraphQLHttp:
         if scope["method"] == "POST":
             if headers.get(b"content-encoding", b"identity") != b"identity":
                 raise Mistake(415, "Send the body without a Content-Encoding.", "UNSUPPORTED_MEDIA_TYPE")
-            require_json(headers.get(b"content-type", b"").decode("latin-1"))
+            require_json(headers.get(b"content-type", b""))
             try:
-                async with asyncio.timeout(self._body_seconds):
+                with self._body_deadline.block():
                     body = await _body(headers, receive)
             except TimeoutError:
-                message = f"The body did not arrive within {self._body_seconds:g} seconds: send it again."
+                message = f"The body did not arrive within {self._body_deadline.seconds:g} seconds: send it again."
                 raise Mistake(408, message, "REQUEST_TIMEOUT", connection="close") from None
             return request_of(decode(body))
         if scope["method"] == "GET":
@@ -216,17 +219,25 @@ async def _body(headers: Headers, receive: Receive) -> bytes:
     if length.isdigit() and int(length[:12]) > BODY_BYTES_MAX:
         await _discard(receive)
         raise _too_large()
-    body, more = bytearray(), True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > BODY_BYTES_MAX:  # also in chunks, whose sum no header tells
-            await _discard(receive)
-            raise _too_large()
-    return bytes(body)
+    body, more = await _part(receive)
+    if not more and len(body) <= BODY_BYTES_MAX:
+        return body
+    parts = bytearray(body)
+    while len(parts) <= BODY_BYTES_MAX:
+        if not more:
+            return bytes(parts)
+        body, more = await _part(receive)
+        parts += body
+    await _discard(receive)  # in chunks, whose sum no header tells
+    raise _too_large()
+
+
+async def _part(receive: Receive) -> tuple[bytes, bool]:
+    """The next part of the body, and whether there are more.  Raises ClientGone."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message.get("body", b""), message.get("more_body", False)
 
 
 async def _discard(receive: Receive) -> None:
@@ -311,10 +322,9 @@ async def _send_json(
             "type": "http.response.start",
             "status": status,
             "headers": [
-                (b"content-type", f"{media}; charset=utf-8".encode()),
-                (b"content-length", str(len(body)).encode()),
-                (b"cache-control", b"no-store"),
-                (b"x-content-type-options", b"nosniff"),
+                _CONTENT_TYPES[media],
+                (b"content-length", b"%d" % len(body)),
+                *_ALWAYS,
                 *headers,
             ],
         }

@@ -18,11 +18,12 @@ _FORMS = tuple(Media)
 
 
 @lru_cache(maxsize=256)
-def accepted(accept: str) -> tuple[Media, ...]:
-    """The forms the client takes, the one it likes best first; none when it takes none of ours.
+def accepted(header: bytes) -> tuple[Media, ...]:
+    """The forms the client takes by its header Accept, the one it likes best first; none when it takes none of ours.
 
     Named forms go before wildcards. A client that takes anything gets application/json: it may know nothing else.
     """
+    accept = header.decode("latin-1")
     if not accept.strip():
         return (Media.JSON,)
     liked: dict[Media, tuple[float, int, int]] = {}
@@ -58,9 +59,10 @@ def _quality(parameters: str) -> float:
     return 1.0
 
 
-def require_json(content_type: str) -> None:
+@lru_cache(maxsize=256)
+def require_json(content_type: bytes) -> None:
     """Only JSON in UTF-8, which a browser sends across origins after asking first.  Raises Mistake."""
-    form, _, parameters = content_type.lower().partition(";")
+    form, _, parameters = content_type.decode("latin-1").lower().partition(";")
     if form.strip() != Media.JSON:
         raise Mistake(415, "Send the body with Content-Type: application/json.", "UNSUPPORTED_MEDIA_TYPE")
     for parameter in parameters.split(";"):

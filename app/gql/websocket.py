@@ -29,6 +29,7 @@ from app.kernel.clock import Alarm
 from app.kernel.errors import Unauthenticated
 from app.kernel.ids import uuid7
 from app.kernel.principal import ANONYMOUS
+from app.kernel.request import Request, tell
 from app.live.outage import is_outage
 
 Scope = MutableMapping[str, Any]
@@ -336,7 +337,7 @@ class Connection:
             self._operations.pop(id_, None)
             await self._send(last)
 
-    async def _last_frame(self, id_: str, payload: Any, seat: _Seat | None, logged: access_log.Request) -> str | None:
+    async def _last_frame(self, id_: str, payload: Any, seat: _Seat | None, logged: Request) -> str | None:
         """Send the operation's answers; what to send last, None where the socket is closed instead, or a seat taken."""
         try:
             answers = self._answers(payload, seat)
@@ -375,7 +376,7 @@ class Connection:
         house, caller = self._house, self._caller
         request = request_of(payload)
         operation = house.graph.operation(request)
-        access_log.tell(operation.name, operation.type.value)
+        tell(operation.name, operation.kind)
         cost = house.graph.admit(operation, request.variables, caller.principal)
         if operation.type is not OperationType.SUBSCRIPTION:
             return once(house.graph.run(operation, request.variables, house.new_context(caller), cost))

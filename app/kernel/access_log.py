@@ -5,17 +5,16 @@ A bare ASGI middleware, outermost. What is inside finds the request by `current(
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
-from app.kernel.db import StatementCount, statements
-from app.kernel.ids import uuid7_of_its_own_kind
+from app.kernel.db import statements
+from app.kernel.log import of_request
+from app.kernel.request import CURRENT, Request, Watching, current
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -26,56 +25,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 CLIENT_GONE = 499
 _PATH_LENGTH_MAX = 200
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 
 log = structlog.get_logger("orderwire.access")
-
-
-class Request:
-    """What is known of the request under way.
-
-    operation, kind, principal  set by the transports: the operation's name, its type, the caller's id
-    status                      set by sockets, whose operations have none of their own
-    traceparent                 as the client sent it, where it is valid
-    around                      the request whose ids it has, being a part of it
-    """
-
-    __slots__ = ("kind", "operation", "principal", "request_id", "sql", "status", "trace_id", "traceparent", "watching")
-
-    def __init__(
-        self, headers: list[tuple[bytes, bytes]], watching: Watching | None = None, around: Request | None = None
-    ) -> None:
-        self.watching = watching
-        self.status = 200
-        self.operation: str | None = None
-        self.kind: str | None = None
-        self.principal: str | None = None
-        self.traceparent: str | None = None
-        self.request_id = self.trace_id = ""
-        if around is not None:
-            self.request_id, self.trace_id, self.traceparent = around.request_id, around.trace_id, around.traceparent
-        for name, value in headers:
-            if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-                self.request_id = value.decode("ascii")
-            elif name == b"traceparent" and (valid := _TRACEPARENT.fullmatch(value)) and not value.startswith(b"ff"):
-                self.traceparent = value.decode("latin-1")
-                self.trace_id = valid[1].decode("ascii")
-        if not self.request_id or not self.trace_id:
-            id_ = uuid7_of_its_own_kind()  # which is spelled four times as fast
-            self.request_id = self.request_id or str(id_)
-            self.trace_id = self.trace_id or id_.hex
-        self.sql = StatementCount()
-
-
-_current: ContextVar[Request | None] = ContextVar("request", default=None)
-current = _current.get
-
-
-def tell(operation: str | None, kind: str) -> None:
-    """What the request under way turned out to be."""
-    if (request := current()) is not None:
-        request.operation, request.kind = operation, kind
 
 
 class SocketOperation:
@@ -102,7 +53,7 @@ class SocketOperation:
             self._laid_aside = False
             if self._span is not None:
                 self._span.enter()
-        mark, counting = _current.set(request), statements.set(request.sql)
+        mark, counting = CURRENT.set(request), statements.set(request.sql)
         try:
             yield request
         except BaseException:
@@ -114,7 +65,7 @@ class SocketOperation:
             elif self._span is not None:
                 self._span.leave()
             statements.reset(counting)
-            _current.reset(mark)
+            CURRENT.reset(mark)
 
     def lay_aside(self) -> None:
         """Have the block end without an end of the operation."""
@@ -128,31 +79,17 @@ class SocketOperation:
             self._span.end(request.status)
         if request.watching is not None:
             request.watching.requested(request.kind or "other", request.status, seconds)
-        mark = _current.set(request)
-        log.info(
+        of_request(
             "operation",
+            request,
             status=request.status,
             ms=round(seconds * 1000, 2),
             type=request.kind,
             operation=request.operation,
             sql=request.sql.value,
         )
-        _current.reset(mark)
         if self._around is not None:
             self._around.sql.value += request.sql.value
-
-
-class Span(Protocol):
-    def enter(self) -> None: ...
-    def leave(self) -> None: ...
-    def end(self, status: int) -> None: ...
-
-
-class Watching(Protocol):
-    """What the middleware tells figures to."""
-
-    def requested(self, kind: str, status: int, seconds: float) -> None: ...
-    def serving(self, request: Request, method: str) -> Span | None: ...
 
 
 class RequestLog:
@@ -185,7 +122,7 @@ class RequestLog:
                 message["headers"] = _with_id(message.get("headers", ()), request.request_id)
             await send(message)
 
-        mark = _current.set(request)
+        mark = CURRENT.set(request)
         count = _counted(request)
         span = self._watching.serving(request, scope["method"]) if self._watching else None
         try:
@@ -204,8 +141,9 @@ class RequestLog:
             else:
                 if self._watching is not None:
                     self._watching.requested(request.kind or "other", status, seconds)
-                log.info(
+                of_request(
                     "request",
+                    request,
                     method=scope["method"],
                     path=path[:_PATH_LENGTH_MAX],
                     status=status,
@@ -214,7 +152,7 @@ class RequestLog:
                     operation=request.operation,
                     sql=request.sql.value - count,
                 )
-            _current.reset(mark)
+            CURRENT.reset(mark)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = perf_counter()
@@ -239,7 +177,7 @@ class RequestLog:
                 code = message.get("code", 1000)
             await send(message)
 
-        mark = _current.set(request)
+        mark = CURRENT.set(request)
         count = _counted(request)
         try:
             await self._app(scope, hear, say)
@@ -247,7 +185,7 @@ class RequestLog:
             ms = round((perf_counter() - began) * 1000, 2)
             event = "socket closed" if opened else "socket refused"
             log.info(event, path=path, code=code, ms=ms, sql=request.sql.value - count)
-            _current.reset(mark)
+            CURRENT.reset(mark)
 
 
 def _counted(request: Request) -> int:

@@ -9,13 +9,14 @@ import logging
 import sys
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TextIO
 
 import orjson
 import structlog
 
-from app.kernel.access_log import current
 from app.kernel.redaction import hidden_by_name, masked, masked_within, may_hold_secrets, without_rows
+from app.kernel.request import CURRENT, Request, current
 from app.kernel.settings import Settings
 
 Line = MutableMapping[str, Any]
@@ -32,11 +33,19 @@ _QUIET = {
 }
 
 
+# Where the lines of requests go, as JSON; None while they go the way of all others.
+_shortcut: TextIO | None = None
+
+log = structlog.get_logger("orderwire.access")
+
+
 def configure(settings: Settings, stream: TextIO | None = None) -> None:
     """Send all logging of this process to the stream, stderr by default. May be called again."""
+    global _shortcut
     level: int = logging.getLevelNamesMapping()[settings.log_level.upper()]
     render = _as_json if settings.log_format == "json" else _as_text
     stream = stream or sys.stderr
+    _shortcut = stream if render is _as_json and level <= logging.INFO else None
     structlog.configure(
         processors=[structlog.processors.add_log_level, _dress, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -61,6 +70,38 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     logging.captureWarnings(True)
 
 
+def of_request(event: str, request: Request, **fields: str | float | None) -> None:
+    """The line `log.info(event, **fields)` of a request, for a third of its CPU: every request has one.
+
+    The fields' names are ours, and no secret's.
+    """
+    texts = filter(None, map(fields.get, _FREE))
+    if _shortcut is None or request.names_itself or any(map(_may_hold_secrets, texts)):
+        mark = CURRENT.set(request)
+        log.info(event, **fields)
+        CURRENT.reset(mark)
+        return
+    line = {"time": _now(), "level": "info", "event": event, **_ids(request), **fields}
+    _shortcut.write(_dumped(line) + "\n")
+    _shortcut.flush()
+
+
+# What of a request's line is not of our choosing. It comes again and again, and looking through it takes its time.
+_FREE = ("method", "path", "operation")
+_may_hold_secrets = lru_cache(1_000)(may_hold_secrets)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _ids(request: Request) -> dict[str, str]:
+    ids = {"request_id": request.request_id, "trace_id": request.trace_id}
+    if request.principal is not None:
+        ids["principal"] = request.principal
+    return ids
+
+
 def _named(_: Any, __: str, line: Line) -> Line:
     record: logging.LogRecord = line["_record"]
     line["logger"] = record.name
@@ -71,15 +112,12 @@ def _dress(_: Any, __: str, line: Line) -> Line:
     """Time, level, event and request first; then the fields, those with private names hidden."""
     exc_info = line.pop("exc_info", None)
     dressed: dict[str, Any] = {
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "time": _now(),
         "level": line.pop("level", "info"),
         "event": without_rows(str(line.pop("event", ""))),
     }
     if (request := current()) is not None:
-        dressed["request_id"] = request.request_id
-        dressed["trace_id"] = request.trace_id
-        if request.principal is not None:
-            dressed["principal"] = request.principal
+        dressed.update(_ids(request))
     dressed.update(hidden_by_name(line))
     if exc_info and (trace := _traceback(exc_info)):
         dressed["exception"] = trace

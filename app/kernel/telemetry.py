@@ -19,9 +19,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from sqlalchemy import event
 
-from app.kernel.access_log import Request
 from app.kernel.db import Database
 from app.kernel.errors import Forbidden, Refusal
+from app.kernel.request import Request
 from app.kernel.work import Unavailable
 
 if TYPE_CHECKING:

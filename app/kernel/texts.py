@@ -38,6 +38,8 @@ def code(value: str, path: Sequence[str] = ()) -> str:
 
 def spelled(value: str) -> str:
     """A code as it is stored, for looking it up. What cannot be stored is replaced, and found nowhere."""
+    if value.isascii() and "\0" not in value:
+        return value
     return unicodedata.normalize("NFC", value.replace("\0", "\ufffd").encode("utf-8", "replace").decode())
 
 

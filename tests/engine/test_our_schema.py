@@ -161,6 +161,19 @@ async def test_one_statement_writes_the_answer(few: Furnished, opened: OpenDesk,
     assert 0 < answers.statements <= DIRECT[document.name] * len(sent)
 
 
+ODD_CODES = [[""], ["", ""], ["\x1f"], ["a\x1fb", "c"], ["Zoe\u0308", "Zoë"], ['{x,"y"}', "NULL", "\\"], ["🙂", "🙂"]]
+
+
+@pytest.mark.parametrize("codes", ODD_CODES, ids=repr)
+async def test_odd_codes_are_told_of_as_they_were_asked_for(few: Furnished, opened: OpenDesk, codes: list[str]) -> None:
+    document = next(each for each in ASKED_ONCE if each.name == "storefront/Availability")
+    async with opened(few, FixedClock(datetime.now(UTC))) as desk:
+        asked = {**(await desk.requests.of(document))[0], "skus": codes}
+        found = await Both(desk).agree(document.text, asked, await desk.caller(document.sender))
+
+    assert [each["sku"] for each in found["availability"]] == codes
+
+
 def test_all_documents_that_are_written_are_known() -> None:
     assert {each.name for each in ASKED_ONCE} >= DIRECT.keys()
 

@@ -14,8 +14,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from app.inventory import commands as inventory
-from app.kernel.access_log import RequestLog, current
+from app.kernel.access_log import RequestLog
 from app.kernel.errors import NotFound
+from app.kernel.request import current
 from app.kernel.telemetry import Telemetry
 from app.kernel.tracing import Tracing
 from app.kernel.work import Runner
