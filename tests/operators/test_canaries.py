@@ -18,6 +18,7 @@ import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from redis.asyncio import Redis
 
+from app.auth.keys import parse_key
 from app.auth.states import SCOPES
 from app.imports import run
 from app.imports.items import Format, Kind
@@ -290,7 +291,12 @@ async def test_nothing_personal_and_no_secret_gets_out(
     for place, text in places.items():
         assert len(text) > 200, f"{place} is too empty to tell"
         assert [word for word in PERSONAL if word in text] == [], place
-        secrets = [*visit.secrets, *(key.split("_")[-1] for key in visit.secrets[:1]), running.SECRET, str(LATITUDE)]
+        secrets = [
+            *visit.secrets,
+            *(key.secret for key in map(parse_key, visit.secrets[:1]) if key),
+            running.SECRET,
+            str(LATITUDE),
+        ]
         if place == "idempotency_key":  # a repeat of stockReserve must be given the token again
             secrets = [each for each in secrets if each not in visit.secrets[2:]]
         assert [each for each in secrets if each in text] == [], place

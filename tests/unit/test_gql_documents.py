@@ -58,7 +58,7 @@ def test_fragments_nested_in_fragments_are_judged_at_once(documents):
     doubling = "{ toy { ...F0 } } fragment F60 on Toy { name }"
     for n in range(60):
         doubling += f" fragment F{n} on Toy {{ a: parts {{ ...F{n + 1} }} b: parts {{ ...F{n + 1} }} }}"
-    began = time.perf_counter()
+    began = time.thread_time()
     assert "over a billion fields" in why(documents, doubling) or "too many fields" in why(documents, doubling)
     assert time.perf_counter() - began < 0.5
 
@@ -82,10 +82,10 @@ def test_the_worst_documents_within_the_limits_are_judged_quickly(documents):
     many = " ".join(f"query Q{n} {{ toy {{ {'name ' * 150}}} }}" for n in range(12))
     unspread = "{ hello } " + " ".join(f"fragment F{n} on Toy {{ {'name ' * 380}}}" for n in range(4))
     for text in (same, spread, many, unspread):
-        began = time.perf_counter()
+        began = time.thread_time()
         with contextlib.suppress(Refused):
             documents.by_text(text)
-        assert time.perf_counter() - began < 2, text[:60]
+        assert time.thread_time() - began < 2, text[:60]
 
 
 def test_the_queries_of_explorers_pass(documents):
