@@ -60,7 +60,7 @@ def test_fragments_nested_in_fragments_are_judged_at_once(documents):
         doubling += f" fragment F{n} on Toy {{ a: parts {{ ...F{n + 1} }} b: parts {{ ...F{n + 1} }} }}"
     began = time.thread_time()
     assert "over a billion fields" in why(documents, doubling) or "too many fields" in why(documents, doubling)
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
 
 
 def test_a_long_chain_of_fragments_is_judged_or_refused_by_name(documents):
