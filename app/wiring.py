@@ -114,7 +114,7 @@ class Services:
             request.principal = caller.principal.id
         return Context(
             principal=caller.principal,
-            reads=Reads(self.database, caller.principal, self.clock),
+            reads=Reads(self.database, caller.principal, self.clock, shared=self.runner.combiner),
             runner=self.runner,
             services=self,
             request_id=request.request_id if request is not None else str(uuid7()),

@@ -96,6 +96,21 @@ class Combiner:
         told: T = await self._run((sql, *same), lists, send, self.reads)
         return told
 
+    async def rows(self, sql: str, arguments: Sequence[Any], place: int) -> Sequence[Any]:
+        """The rows of a statement for these keys, and for those of others who ask the same at the same time.
+
+        place  of the list of keys among the arguments, of which all others are hashable
+        """
+        before, (keys, *after) = arguments[:place], arguments[place:]
+
+        async def send(together: Sequence[Columns]) -> Sequence[Any]:
+            (given,) = joined(together)
+            found = await self._database.rows_uncounted(sql, *before, list(dict.fromkeys(given or ())), *after)
+            return [found] * len(together)
+
+        found: Sequence[Any] = await self._run((sql, *before, *after), [keys], send, self.reads)
+        return found
+
     async def _run(self, key: Hashable, columns: Columns, send: _Send, tally: Tally) -> Any:
         count_statement()
         if key not in self._waiting:

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from enum import StrEnum
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 import orjson
@@ -189,6 +189,10 @@ class Database:
     async def rows(self, sql: str, *arguments: object) -> Any:
         """The rows of one statement that writes nothing."""
         count_statement()
+        return await self.rows_uncounted(sql, *arguments)
+
+    async def rows_uncounted(self, sql: str, *arguments: object) -> Any:
+        """The same for a statement that several operations share, and have counted."""
         began = perf_counter()
         try:
             return await self.reads.rows(sql, *arguments)
@@ -197,12 +201,28 @@ class Database:
                 self.timed(sql, perf_counter() - began)
 
 
+class Shared(Protocol):
+    """Reads rows together with whoever asks the same of other keys."""
+
+    async def rows(self, sql: str, arguments: Sequence[Any], place: int) -> Sequence[Any]: ...
+
+
 class Reads:
-    """What one caller reads: single statements from the pool, or all inside one transaction."""
+    """What one caller reads: single statements from the pool, or all inside one transaction.
+
+    shared  what may be read together with others is, by this
+    """
 
     def __init__(
-        self, database: Database, principal: Principal, clock: Clock, connection: AsyncConnection | None = None
+        self,
+        database: Database,
+        principal: Principal,
+        clock: Clock,
+        connection: AsyncConnection | None = None,
+        *,
+        shared: Shared | None = None,
     ) -> None:
+        self.shared = shared
         self.database = database
         self.principal = principal
         self.clock = clock

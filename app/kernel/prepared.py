@@ -46,14 +46,30 @@ class Prepared:
 
         marked  what the marks of `filters.Marks` in the shape stand for
         """
-        caller = reads.principal
+        written = self._for(reads.principal, *shape)
+        return await reads.rows(written.sql, *written.values(reads.principal, parameters, marked))
+
+    async def together(self, reads: Reads, name: str, keys: Sequence[Any]) -> Sequence[Row[Any]]:
+        """The rows of these keys, and maybe of some that others ask for who may see the same: only one's own are to
+        be looked up.
+
+        name  of the parameter that takes the keys, the only one beside the caller's
+        """
+        if reads.shared is None:
+            return await self.all(reads, **{name: keys})
+        written = self._for(reads.principal)
+        return await reads.shared.rows(
+            written.sql, written.values(reads.principal, {name: list(keys)}, ()), written.place(name)
+        )
+
+    def _for(self, caller: Principal, *shape: Hashable) -> _Written:
         key = caller.kind, caller.scopes, caller.customer_id is None, caller.channel_id is None, *shape
         written = self._written.get(key)
         if written is None:
             written = self._written[key] = _Written(self._statement(_like(caller), *shape))
             if len(self._written) > SHAPES_MAX:
                 del self._written[next(iter(self._written))]
-        return await reads.rows(written.sql, *written.values(caller, parameters, marked))
+        return written
 
 
 class _Written:
@@ -68,6 +84,9 @@ class _Written:
         self._channel = [name for name, value in self._fixed.items() if value == _CHANNEL]
         marks = {name: number_of_mark(value) for name, value in self._fixed.items()}
         self._marks = [(name, number) for name, number in marks.items() if number is not None]
+
+    def place(self, name: str) -> int:
+        return self._names.index(name)
 
     def values(self, caller: Principal, parameters: Mapping[str, Any], marked: Sequence[Any]) -> list[Any]:
         known = {**self._fixed, **parameters}

@@ -101,7 +101,8 @@ _BY_NUMBER = Prepared(lambda sees: ALL.where(any_of(Order.number.expression, "nu
 
 
 async def orders_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, OrderRow]:
-    return {row.id: row for row in await _BY_ID.all(reads, ids=ids)}
+    own = frozenset(ids)
+    return {row.id: row for row in await _BY_ID.together(reads, "ids", ids) if row.id in own}
 
 
 async def any_orders_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, OrderRow]:

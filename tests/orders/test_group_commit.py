@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import asyncpg
+import orjson
 import pytest
 from sqlalchemy import text
 
@@ -15,10 +18,12 @@ from app.inventory.commands.adjust import Delta, Figure
 from app.inventory.refusals import InsufficientStock, StockBelowCommitted, StockCompareFailed
 from app.inventory.states import AdjustmentReason
 from app.kernel.combiner import Combiner, Tally
-from app.kernel.db import Database, StatementCount, statements
+from app.kernel.db import Database, Reads, StatementCount, statements
 from app.kernel.errors import IdempotencyKeyReused
+from app.kernel.ids import uuid7
 from app.kernel.work import CommandArguments, Runner
 from app.orders import commands as orders
+from app.orders import queries
 from app.orders.refusals import ExternalRefTaken, UnknownSku
 from app.sourcing import commands as sourcing
 from app.sourcing.commands import Wanted
@@ -336,3 +341,54 @@ async def test_what_orders_are_decided_from_is_read_together(shop: Shop, combine
     lines = "SELECT array_agg(sku_code ORDER BY sku_code) FROM order_line WHERE order_id = :id"
     assert [(await shop.one(lines, id=id_))[0] for id_ in placed] == [["MUG"], ["CUP"], ["CUP", "MUG"]]
     assert (await shop.level("CUP")).reserved == 0
+
+
+async def test_the_balance_that_falls_short_is_named_and_none_is_changed(shop: Shop, combiner: Combiner) -> None:
+    taking = "SELECT inventory_take($1, $2, $3, $4, $5, $6, $7)"
+    balances = await shop.rows("SELECT sku_id, location_id FROM stock_level ORDER BY sku_id")
+
+    for short in (0, 1):
+        units = [1, 1]
+        units[short] = 101
+        with pytest.raises(asyncpg.PostgresError, match="STOCK_TAKEN") as refused:
+            await shop.database.call(
+                taking,
+                [balance.sku_id for balance in balances],
+                [balance.location_id for balance in balances],
+                ["", ""],
+                units,
+                [0, 0],
+                [0, 0],
+                NOON,
+            )
+        assert orjson.loads(refused.value.detail)["sku_id"] == str(balances[short].sku_id)
+
+    assert {(await shop.level(sku)).allocated for sku in ("MUG", "CUP")} == {0}
+
+
+async def test_orders_that_are_shown_at_the_same_time_are_read_together(shop: Shop, combiner: Combiner) -> None:
+    placed = [await shop.place({"MUG": 1}) for _ in range(4)]
+    reads = [Reads(shop.database, STAFF, shop.clock, shared=combiner) for _ in placed]
+    before = combiner.reads.sets
+
+    shown = await asyncio.gather(
+        *(queries.orders_by_id(each, [order]) for each, order in zip(reads, placed, strict=True))
+    )
+
+    assert [set(each) for each in shown] == [{order} for order in placed]
+    assert combiner.reads.sets == before + 1
+
+
+async def test_only_who_may_see_the_same_is_read_together(shop: Shop, combiner: Combiner) -> None:
+    order = await shop.place({"MUG": 1})
+    (channel,) = await shop.rows("SELECT id FROM channel")
+    callers = [STAFF, replace(STAFF, channel_id=channel.id), replace(STAFF, channel_id=uuid7())]
+
+    shown = await asyncio.gather(
+        *(
+            queries.orders_by_id(Reads(shop.database, caller, shop.clock, shared=combiner), [order])
+            for caller in [*callers, *callers]
+        )
+    )
+
+    assert [len(each) for each in shown] == [1, 1, 0] * 2
