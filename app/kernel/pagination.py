@@ -240,11 +240,16 @@ class Coded:
     ids: Callable[[Principal, ColumnElement[Any]], Select[UUID]]
 
     def among(self, principal: Principal, codes: ColumnElement[Any], *, are_one: bool) -> ColumnElement[bool]:
-        """The condition, for a parameter of texts.  The ids are read first, so that an index goes by them."""
+        """The condition in one statement with its list, for a parameter of texts: planned before ids are known."""
         ids = self.ids(principal, codes).scalar_subquery()
         if are_one:  # an index on it and what is sorted by then gives rows in order
             return self.column == ids
         return self.column == any_(func.array(ids, type_=ARRAY(Uuid)))
+
+    async def known(self, reads: Reads, codes: Sequence[str]) -> ColumnElement[bool]:
+        """The condition with the ids, which are read first: a plan then goes by how frequent they are."""
+        rows = await reads.all(self.ids(reads.principal, bindparam(None, list(codes), type_=ARRAY(Text), unique=True)))
+        return filters.to_sql(OneOf("id", tuple(row.id for row in rows)), {"id": self.column})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,7 +290,8 @@ class Listing:
         """One page.  Raises ValidationRefused for a size out of bounds and for a cursor that is not this list's."""
         binding = self.binding(reads.principal, signer, where, search, codes, order_by, descending=descending)
         walk = Walk.of(arguments, self.terms(order_by, descending=descending), binding)
-        statement = walk.through(self.selecting(reads.principal, where, search, _bound(codes)))
+        also = [await self.coded[name].known(reads, given) for name, given in (codes or {}).items()]
+        statement = walk.through(self.selecting(reads.principal, where, search, also))
         rows = await reads.all(statement.add_columns(*walk.keys).limit(walk.size + 1))
         return walk.page(rows, lambda row: tuple(row)[-len(walk.order) :], binding)
 
@@ -321,7 +327,15 @@ class Listing:
         self, reads: Reads, *, where: Filter | None = None, search: str | None = None, codes: Codes | None = None
     ) -> int:
         """Rows in the whole list; counting stops at 10,000."""
-        found = self.selecting(reads.principal, where, search, _bound(codes))
+        also = [
+            self.coded[name].among(
+                reads.principal,
+                bindparam(None, list(given), type_=ARRAY(Text), unique=True),
+                are_one=len(given) == 1,
+            )
+            for name, given in (codes or {}).items()
+        ]
+        found = self.selecting(reads.principal, where, search, also)
         rows = found.with_only_columns(self.key).order_by(None)
         return int(await reads.scalar(select(func.count()).select_from(rows.limit(COUNT_MAX).subquery())))
 
@@ -341,11 +355,11 @@ class Listing:
         principal: Principal,
         where: Filter | None,
         search: str | None,
-        codes: Mapping[str, tuple[ColumnElement[Any], bool]] | None = None,
+        also: Sequence[ColumnElement[bool]] = (),
     ) -> Select[Any]:
         """The caller's filters first, the row rule last.
 
-        codes  by name an array of texts, and whether it holds one
+        also  conditions of codes
         """
         statement = self.select
         if where is not None:
@@ -353,13 +367,4 @@ class Listing:
         if search is not None and search.strip():
             assert self.search is not None, f"{self.name} offers no search"
             statement = statement.where(self.search(search))
-        for name, (given, are_one) in (codes or {}).items():
-            statement = statement.where(self.coded[name].among(principal, given, are_one=are_one))
-        return statement.where(self.visible(principal))
-
-
-def _bound(codes: Codes | None) -> dict[str, tuple[ColumnElement[Any], bool]]:
-    return {
-        name: (bindparam(None, list(given), type_=ARRAY(Text), unique=True), len(given) == 1)
-        for name, given in (codes or {}).items()
-    }
+        return statement.where(*also).where(self.visible(principal))

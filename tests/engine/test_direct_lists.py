@@ -105,7 +105,7 @@ async def _make_awkward(shop: Shop) -> None:
 async def test_pages_forwards_and_backwards(both: Both, name: str) -> None:
     shown, all_arguments = LISTS[name]
     staff = await both.desk.caller(ClientKind.STAFF.value)
-    pages = 0
+    pages = planned_by_ids = 0
 
     for arguments in all_arguments:
         for size, place, end, more in (
@@ -118,13 +118,15 @@ async def test_pages_forwards_and_backwards(both: Both, name: str) -> None:
             while True:
                 data = await both.agree(text, {"n": 3, "at": at}, staff)
                 pages += 1
+                planned_by_ids += name == "stockMovements" and '["' in arguments
                 seen += len(data[name]["edges"])
                 at = data[name]["pageInfo"][end]
                 if not data[name]["pageInfo"][more]:
                     break
             assert seen == data[name]["totalCount"]
 
-    assert both.written == pages > len(all_arguments) * 2
+    assert both.written == pages - planned_by_ids
+    assert pages > len(all_arguments) * 2
 
 
 LOOKUPS = [
@@ -208,4 +210,5 @@ async def test_a_page_is_one_statement_whatever_is_selected(both: Both) -> None:
             mark = statements.set(count := StatementCount())
             answer = await desk.graph.run(operation, {}, desk.services.context(staff), 0)
             statements.reset(mark)
-            assert (b'"errors"' in answer.encoded, count.value) == (False, 1), (name, arguments)
+            codes = arguments.count('["') if name == "stockMovements" else 0  # what they stand for is read first
+            assert (b'"errors"' in answer.encoded, count.value <= 1 + 4 * codes) == (False, True), (name, arguments)

@@ -98,12 +98,21 @@ class Paged:
     """A page of a listing as a connection.
 
     order_by  how the list is sorted where nobody says
+    by_codes  whether a page that is narrowed by codes can be planned before it is known what they stand for
     """
 
-    def __init__(self, reading: Reading[Any], listing: Listing, *, order_by: OrderBy[Any] | None = None) -> None:
+    def __init__(
+        self,
+        reading: Reading[Any],
+        listing: Listing,
+        *,
+        order_by: OrderBy[Any] | None = None,
+        by_codes: bool = True,
+    ) -> None:
         self._reading = reading
         self._listing = listing
         self._order_by = order_by
+        self._by_codes = by_codes
 
     def prepared(self, field: Field, ask: Ask) -> Answering:
         given = ask.given(field)
@@ -115,8 +124,11 @@ class Paged:
         def narrowed(
             principal: Principal, where: Filter | None, search: str | None, coded: Sequence[tuple[str, bool]]
         ) -> Select[Any]:
-            codes = {name: (bindparam(name, type_=ARRAY(Text)), are_one) for name, are_one in coded}
-            return self._listing.selecting(principal, where, search, codes)
+            also = [
+                self._listing.coded[name].among(principal, bindparam(name, type_=ARRAY(Text)), are_one=are_one)
+                for name, are_one in coded
+            ]
+            return self._listing.selecting(principal, where, search, also)
 
         def cut(principal: Principal, statement: Select[Any], walk: Walk) -> Select[Any]:
             ask.begin(principal)
@@ -148,6 +160,8 @@ class Paged:
         async def answer(context: Context, variables: VariableValues) -> str:
             arguments = given(variables)
             codes = self._listing.codes(arguments)
+            if codes and not self._by_codes:
+                raise NotDirect(Because.ARGUMENTS)
             coded = [(name, len(given) == 1) for name, given in codes.items()]
             asked = PageArguments(*(arguments.get(name) for name in ("first", "after", "last", "before")))
             where, search = as_filter(arguments.get("where")), arguments.get("search")

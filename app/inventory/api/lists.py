@@ -214,7 +214,10 @@ class InventoryQuery:
 
 
 answers_directly("stock_levels", Paged(STOCK_LEVEL, queries.STOCK_LEVELS))
-answers_directly("stock_movements", Paged(STOCK_MOVEMENT, queries.STOCK_MOVEMENTS, order_by=_NEWEST_FIRST))
+# The newest entries of a SKU that rests are found by its index only where the plan knows that it rests.
+answers_directly(
+    "stock_movements", Paged(STOCK_MOVEMENT, queries.STOCK_MOVEMENTS, order_by=_NEWEST_FIRST, by_codes=False)
+)
 
 
 _Pages = Callable[[Any, Sequence[queries.LevelsKey]], Awaitable[Any]]
