@@ -76,8 +76,9 @@ async def test_the_engine(shop: Shop, whole: Schema, because: Because, text: str
         assert await asked(shop, graph, text) == Answered(by_engine={because: times})  # type: ignore[arg-type]
 
 
-async def test_one_statement(shop: Shop, whole: Schema) -> None:
-    assert await asked(shop, Graph(whole), SKUS) == Answered(directly=1)
+@pytest.mark.parametrize("text", [SKUS, "{ skus { totalCount } }", "{ skus { pageInfo { hasNextPage } } }"])
+async def test_one_statement(shop: Shop, whole: Schema, text: str) -> None:
+    assert await asked(shop, Graph(whole), text) == Answered(directly=1)
 
 
 async def test_a_statement_that_fails(shop: Shop, whole: Schema) -> None:

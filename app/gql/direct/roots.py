@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from graphql.execution.values import VariableValues
-from sqlalchemy import ColumnElement, Integer, Select, Text, bindparam
+from sqlalchemy import ColumnElement, Integer, Select, Text, bindparam, literal_column
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.engine import Field, Selection, selection_of
@@ -137,7 +137,9 @@ class Paged:
                 for n, selection in enumerate(shown.nodes)
             ]
             keys = walk.keys if shown.has_cursors else []
-            columns: list[ColumnElement[Any]] = [*nodes, *keys]
+            columns: list[ColumnElement[Any]] = [*nodes, *keys] or [
+                literal_column("1")
+            ]  # rows are counted all the same
             page: Select[Any] = walk.through(statement).limit(bindparam("rows", type_=Integer))
             return page.with_only_columns(*columns, maintain_column_froms=True)
 
