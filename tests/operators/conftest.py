@@ -33,12 +33,13 @@ class Lines:
 @pytest.fixture
 def lines() -> Iterator[Lines]:
     """Everything this process logs from here on, as operators see it."""
-    root, before = logging.getLogger(), structlog.get_config()
+    root, before, shortcut = logging.getLogger(), structlog.get_config(), log._shortcut
     handlers, level = list(root.handlers), root.level
     lines = Lines()
     log.configure(Settings(log_level="info"), lines.stream)
     yield lines
     structlog.configure(**before)
+    log._shortcut = shortcut
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(False)

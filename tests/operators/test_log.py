@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy import text
 
 from app.kernel import log, redaction
+from app.kernel.request import CURRENT, Request
 from app.kernel.settings import Settings
 from tests.builders import Shop
 from tests.operators.conftest import Lines
@@ -37,6 +38,33 @@ CANARIES = [
     "ORDERWIRE_SECRET_KEY_secret=c4n4ry",
 ]
 log_of = structlog.get_logger("test")
+
+
+@pytest.mark.parametrize("principal", [None, "client:7"])
+@pytest.mark.parametrize("operation", [None, "Known", "naïve"])
+def test_the_line_of_a_request_is_like_any_other(lines: Lines, principal: str | None, operation: str | None) -> None:
+    request = Request([])
+    request.principal = principal
+    fields = {"method": "POST", "path": "/graphql", "status": 200, "ms": 1.5, "type": None, "operation": operation}
+    log.of_request("request", request, **fields)
+    mark = CURRENT.set(request)
+    log_of.info("request", **fields)
+    CURRENT.reset(mark)
+
+    short, usual = (list(line.items()) for line in lines.all())
+    assert short[0][0] == usual[0][0] == "time"
+    assert short[1:] == usual[1:]
+
+
+@pytest.mark.parametrize("place", ["path", "operation", "method", "x-request-id"])
+def test_no_secret_is_in_the_line_of_a_request(lines: Lines, place: str) -> None:
+    request = Request([(b"x-request-id", KEY.encode())] if place == "x-request-id" else [])
+    fields = {"method": "POST", "path": "/graphql", "operation": "Known", "status": 200}
+    for _ in range(2):
+        log.of_request("request", request, **{**fields, **({place: f"/{KEY}"} if place in fields else {})})
+
+    assert "c4n4ry" not in lines.text
+    assert len(lines.of("request")) == 2
 
 
 @pytest.mark.parametrize("canary", CANARIES)
