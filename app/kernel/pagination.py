@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -70,18 +71,22 @@ class PageArguments:
         return size
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Binding:
-    """What a cursor is good for: one list, in one order, with one filter, for one caller."""
+    """What a cursor is good for: one list, in one order, with one filter, for one caller.
+
+    filter  says what tells it from others, once a cursor is made or read: most pages show none
+    """
 
     signer: Signer
     list: str
     order: str
-    filter: bytes
+    filter: Callable[[], bytes]
     principal: str
 
+    @cached_property
     def digests(self) -> tuple[bytes, ...]:
-        parts = (self.list.encode(), self.order.encode(), self.filter, self.principal.encode())
+        parts = (self.list.encode(), self.order.encode(), self.filter(), self.principal.encode())
         return tuple(hashlib.sha256(part).digest()[:_DIGEST_BYTES] for part in parts)
 
 
@@ -181,7 +186,7 @@ def _past(term: OrderTerm, value: Any) -> ColumnElement[bool]:
 
 
 def _seal(place: Sequence[Any], binding: Binding) -> str:
-    return binding.signer.seal(_PURPOSE, b"".join(binding.digests()) + orjson.dumps([_tagged(each) for each in place]))
+    return binding.signer.seal(_PURPOSE, b"".join(binding.digests) + orjson.dumps([_tagged(each) for each in place]))
 
 
 def _open(cursor: str | None, binding: Binding, order: Sequence[OrderTerm], argument: str) -> Sequence[Any] | None:
@@ -192,7 +197,7 @@ def _open(cursor: str | None, binding: Binding, order: Sequence[OrderTerm], argu
         body = binding.signer.open(_PURPOSE, cursor)
     except BadSignature:
         raise ValidationRefused(f"`{argument}` is not a cursor that this API gave: {again}", path=[argument]) from None
-    for place, (name, digest) in enumerate(zip(_BOUND_TO, binding.digests(), strict=True)):
+    for place, (name, digest) in enumerate(zip(_BOUND_TO, binding.digests, strict=True)):
         if body[place * _DIGEST_BYTES : (place + 1) * _DIGEST_BYTES] != digest:
             raise ValidationRefused(
                 f"`{argument}` is a cursor of another {name}: keep list, order and filter while paging, or {again}",
@@ -312,14 +317,17 @@ class Listing:
         descending: bool,
     ) -> Binding:
         """What the cursors of a page are good for: of codes those that were given, whatever they stand for by then."""
-        if codes:
-            named = tuple(OneOf(name, tuple(given)) for name, given in codes.items())
-            where = And(named if where is None else (where, *named))
+
+        def told() -> bytes:
+            named = tuple(OneOf(name, tuple(given)) for name, given in (codes or {}).items())
+            narrowed = where if not named else And(named if where is None else (where, *named))
+            return filters.fingerprint(narrowed) + (search or "").encode("utf-8", "replace")
+
         return Binding(
             signer=signer,
             list=self.name,
             order=f"{order_by or next(iter(self.orders))} {'DESC' if descending else 'ASC'}",
-            filter=filters.fingerprint(where) + (search or "").encode("utf-8", "replace"),
+            filter=told,
             principal=principal.id,
         )
 

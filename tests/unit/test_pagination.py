@@ -13,7 +13,7 @@ from app.kernel.pagination import Binding, OrderTerm, PageArguments, _open, _sea
 from app.kernel.signing import Signer
 
 SIGNER = Signer(b"a secret for tests only")
-BINDING = Binding(signer=SIGNER, list="skus", order="CODE ASC", filter=b"", principal="client:staff")
+BINDING = Binding(signer=SIGNER, list="skus", order="CODE ASC", filter=lambda: b"", principal="client:staff")
 
 
 def other(**changes: object) -> Binding:
@@ -66,7 +66,7 @@ def test_a_cursor_keeps_every_value_exactly():
     [
         ({"list": "locations"}, "list"),
         ({"order": "CODE DESC"}, "order"),
-        ({"filter": b"x"}, "filter"),
+        ({"filter": lambda: b"x"}, "filter"),
         ({"principal": "client:other"}, "caller"),
         ({"signer": Signer(b"another secret")}, "not a cursor"),
     ],

@@ -227,7 +227,7 @@ class _Connection:
     def _of_connection(self, field: Field) -> Callable[[Page, int], str]:
         match python_name(field):
             case "nodes":
-                return _all(self._node(field))
+                return _column(self._column(field))
             case "edges":
                 return _all(self._object(selection_of(field), self._of_edge))
             case "page_info":
@@ -244,9 +244,13 @@ class _Connection:
         return lambda page, n: f'"{page.cursors[n]}"'
 
     def _node(self, field: Field) -> Callable[[Page, int], str]:
-        self.nodes.append(selection_of(field))
-        column = len(self.nodes) - 1
+        column = self._column(field)
         return lambda page, n: str(page.rows[n][column])
+
+    def _column(self, field: Field) -> int:
+        """The column with what is selected of each row."""
+        self.nodes.append(selection_of(field))
+        return len(self.nodes) - 1
 
     def _of_page_info(self, field: Field) -> Callable[[Page, int], str]:
         match name := python_name(field):
@@ -257,6 +261,10 @@ class _Connection:
         self.has_cursors = True
         end = 0 if name == "start_cursor" else -1
         return lambda page, _: f'"{page.cursors[end]}"' if page.cursors else "null"
+
+
+def _column(number: int) -> Callable[[Page, int], str]:
+    return lambda page, _: "[" + ",".join([row[number] for row in page.rows]) + "]"
 
 
 def _all(write: Callable[[Page, int], str]) -> Callable[[Page, int], str]:
