@@ -29,7 +29,7 @@ check: $(VENV)/dev.stamp ## format, lint, types, imports, unit and property test
 	$(BIN)/python -m pytest -n 2 tests/unit tests/property tests/contract
 
 test-long: $(VENV)/dev.stamp ## long random runs
-	$(BIN)/python -m pytest -m long tests
+	$(BIN)/python -m pytest -m long -o faulthandler_timeout=7200 tests
 
 bench: $(VENV)/dev.stamp ## measurements, as ratios within one run
 	$(BIN)/python -m bench $(ONLY)

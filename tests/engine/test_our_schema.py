@@ -174,6 +174,17 @@ async def test_odd_codes_are_told_of_as_they_were_asked_for(few: Furnished, open
     assert [each["sku"] for each in found["availability"]] == codes
 
 
+async def test_half_a_destination_is_refused_even_where_it_would_change_nothing(
+    few: Furnished, opened: OpenDesk
+) -> None:
+    query = 'query ($to: DestinationInput) { availability(skus: ["MUG"], channel: "WEB", destination: $to) { sku } }'
+    async with opened(few, FixedClock(datetime.now(UTC))) as desk:
+        sender = next(each for each in ASKED_ONCE if each.name == "storefront/Availability").sender
+        found = await Both(desk).agree(query, {"to": {"latitude": 51.5}}, await desk.caller(sender))
+
+    assert found == {}, "the place of what may not be null is null"
+
+
 def test_all_documents_that_are_written_are_known() -> None:
     assert {each.name for each in ASKED_ONCE} >= DIRECT.keys()
 

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
 from app.engine import Field, selection_of
 from app.gql.context import Context
-from app.gql.direct import Ask, NotDirect, Pieces, answers_directly, in_braces, joined, leaf, python_name
+from app.gql.direct import Ask, Because, NotDirect, Pieces, answers_directly, in_braces, joined, leaf, python_name
 from app.gql.direct.roots import Answering
 from app.kernel.principal import Kind
 from app.kernel.texts import spelled
@@ -126,7 +126,7 @@ class _Statement:
                 return ["null"]
             case "backorderable":
                 return ["0"]
-        raise NotDirect
+        raise NotDirect(Because.FIELD)
 
     def _usual(self, field: Field) -> Pieces:
         match python_name(field):
@@ -167,7 +167,7 @@ def _of_place(field: Field) -> Pieces:
             return [func.to_json(literal_column("p.name", Text))]
         case "units":
             return [_AT_PLACE]
-    raise NotDirect
+    raise NotDirect(Because.FIELD)
 
 
 def _of_first_step(field: Field) -> Pieces:
@@ -217,12 +217,14 @@ async def _items(context: Context, statement: _Statement, arguments: Mapping[str
     """The JSON of each item, None where the statement does not know.  Raises NotDirect."""
     principal, reads = context.principal, context.reads
     skus, channel, at = arguments["skus"], arguments.get("channel"), arguments.get("at")
-    if not 1 <= len(skus) <= SKUS_MAX or (statement.names_locations and arguments.get("destination") is not None):
-        raise NotDirect
-    if context.stand_in is not None:
-        raise NotDirect  # it is answered from memory
+    if (destination := arguments.get("destination")) is not None:
+        destination.plain("destination")  # or it is refused
+        if statement.names_locations:  # nearest first
+            raise NotDirect(Because.ARGUMENTS)
+    if not 1 <= len(skus) <= SKUS_MAX:
+        raise NotDirect(Because.REFUSED)
     if principal.channel_id is None and (channel is None or principal.kind is Kind.STOREFRONT):
-        raise NotDirect
+        raise NotDirect(Because.REFUSED)
     now = reads.now
     until = _FOR_EVER if statement.looks_ahead or at is not None else now
     rows = await reads.rows(
@@ -236,7 +238,7 @@ async def _items(context: Context, statement: _Statement, arguments: Mapping[str
         until,
     )
     if rows[0].id is None:
-        raise NotDirect  # and the engine says that there is no such channel
+        raise NotDirect(Because.REFUSED)  # there is no such channel
     told: list[Any] = rows[0].told
     return told
 
@@ -245,7 +247,7 @@ def _in_one_text(codes: Sequence[str]) -> str:
     """Raises NotDirect where PostgreSQL would not find the same codes in it."""
     text = _SEPARATOR.join(codes)
     if not text or text.count(_SEPARATOR) != len(codes) - 1:
-        raise NotDirect
+        raise NotDirect(Because.ARGUMENTS)
     return text
 
 
