@@ -6,15 +6,16 @@ A peer that takes nothing is ended by the system (`serving.STALLED_SECONDS`), on
 from __future__ import annotations
 
 import asyncio
+from collections.abc import MutableMapping
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
-from app.gql.websocket import WIRE
+from app.gql.groups import WIRE
 
 HEAD_BYTES_MAX = 64 * 1024
 LINGER_SECONDS = 10.0
@@ -51,10 +52,38 @@ class Http(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._head_bytes = 0
         super().on_message_begin()
+        extensions: Any = {WIRE: self.wire_of}
+        self.scope["extensions"] = extensions
 
     def on_headers_complete(self) -> None:
         self._head_bytes = None
         super().on_headers_complete()
+
+    def wire_of(self, scope: MutableMapping[str, Any]) -> Chunks | None:
+        """The application's short way to the client of a request, for an answer without an end in sight."""
+        cycle = self.cycle
+        return Chunks(cycle) if cycle.scope is scope and scope["http_version"] == "1.1" else None
+
+
+class Chunks:
+    """`app.gql.groups.Wire`: pieces of the one answer that is under way, not past what the peer has yet to read."""
+
+    __slots__ = ("_cycle",)
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+
+    def write(self, frame: bytes) -> bool:
+        cycle = self._cycle
+        if (
+            not cycle.chunked_encoding
+            or cycle.response_complete
+            or cycle.flow.write_paused
+            or cycle.transport.is_closing()
+        ):
+            return False
+        cycle.transport.write(frame)
+        return True
 
 
 class WebSockets(WebSocketsSansIOProtocol):
@@ -71,7 +100,7 @@ class WebSockets(WebSocketsSansIOProtocol):
             self.scope["extensions"][WIRE] = self  # type: ignore[assignment]
 
     def write(self, frame: bytes) -> bool:
-        """The application's short way, `app.gql.websocket.Wire`; not past what the peer has yet to read."""
+        """The application's short way, `app.gql.groups.Wire`; not past what the peer has yet to read."""
         if self.close_sent or not self.writable.is_set() or self.transport.is_closing():
             return False
         self.transport.write(frame)

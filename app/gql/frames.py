@@ -88,6 +88,11 @@ def next_frame(id_: str, payload: bytes) -> bytes:
     return b'{"type":"next","id":%b,"payload":%b}' % (orjson.dumps(id_), payload)
 
 
+def chunk(body: bytes) -> bytes:
+    """A piece of the body of an answer over HTTP/1.1 whose length nobody knows."""
+    return b"%x\r\n%b\r\n" % (len(body), body)
+
+
 def on_the_wire(text: bytes) -> bytes:
     """The text as one WebSocket frame of a server: whole, not masked, not compressed."""
     size = len(text)

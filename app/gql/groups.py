@@ -27,6 +27,9 @@ from app.live.mailbox import Mailbox
 if TYPE_CHECKING:
     from app.gql.execution import Answer
 
+# Where a server on which whole frames can be written at once says so, among a scope's extensions.
+WIRE = "orderwire.wire"
+
 # After so many frames others have their turn.
 _AT_ONCE = 250
 
@@ -81,6 +84,14 @@ def is_news(says: Saying | None, known: Any) -> bool:
     return says is None or (says is not known and not says.says_the_same_as(known))
 
 
+class Wire(Protocol):
+    """The way to a peer for those who cannot wait."""
+
+    def write(self, frame: bytes) -> bool:
+        """Write a frame; false where the peer has yet to read what it was sent, or nothing more can be sent."""
+        ...
+
+
 class Seat:
     """A subscriber's place in a group. Transports say how it is told.
 
@@ -98,10 +109,10 @@ class Seat:
         self.client = ""
         self.rest: Rest | None = None
 
-    def tell(self, answer: Answer, made: dict[str, bytes]) -> bool:
+    def tell(self, answer: Answer, made: dict[str | None, bytes]) -> bool:
         """Send the answer without waiting; false where the peer has not read enough yet, or has gone.
 
-        made  what was sent to others, by subscription id, for those with the same
+        made  what was sent to others, by subscription id, for those with the same; None where they have none
         """
         raise NotImplementedError
 
@@ -273,7 +284,7 @@ class Group:
         return seat.group is self and item.pos > seat.told and is_news(said_by(item), seat.knows)
 
     async def _tell(self, item: Item, answer: Answer) -> None:
-        told, says, made, full = item.told, said_by(item), dict[str, bytes](), list[Seat]()
+        told, says, made, full = item.told, said_by(item), dict[str | None, bytes](), list[Seat]()
         self._said = says
         for number, seat in enumerate(list(self._seats), 1):
             if not self._wants(seat, item):

@@ -22,6 +22,7 @@ from app.gql.documents import Operation
 from app.gql.door import Headers, House, credential_in, is_same_origin
 from app.gql.execution import Answer
 from app.gql.faults import Mistake
+from app.gql.groups import WIRE, Wire
 from app.gql.kept import VARY, Keeper, KeptAnswer, cache_control, is_known
 from app.gql.negotiation import Media, accepted, require_json
 from app.gql.payload import GraphQLRequest, decode, request_of
@@ -109,7 +110,7 @@ class GraphQLHttp:
         cost = self._house.graph.admit(operation, request.variables, caller.principal)
         form = _form(operation, forms, media)
         if form is Media.EVENTS:
-            await self._stream(operation, request, caller, cost, headers, receive, send, cors)
+            await self._stream(scope, operation, request, caller, cost, headers, receive, send, cors)
             return
         context = self._house.new_context(caller)
         keeper = self._house.keeper
@@ -137,6 +138,7 @@ class GraphQLHttp:
 
     async def _stream(
         self,
+        scope: Scope,
         operation: Operation,
         request: GraphQLRequest,
         caller: Caller,
@@ -146,13 +148,19 @@ class GraphQLHttp:
         send: Send,
         cors: list[tuple[bytes, bytes]],
     ) -> None:
-        house = self._house
+        house, graph, seat = self._house, self._house.graph, None
+
+        def new_context() -> Context:
+            return house.new_context(caller)
+
         if operation.type is OperationType.SUBSCRIPTION:
-            last = _last_event_id(headers)
-            answers = house.graph.stream(operation, request.variables, lambda: house.new_context(caller), last)
+            seat, last = _seat(scope), _last_event_id(headers)
+            answers = graph.stream(operation, request.variables, new_context, last, seat)
+            if seat is not None:
+                answers = sse.told(answers, seat, graph, new_context)
         else:
-            answers = sse.once(house.graph.run(operation, request.variables, house.new_context(caller), cost))
-        await sse.send_events(answers, caller, house.streams, house.clock, receive, send, cors)
+            answers = sse.once(graph.run(operation, request.variables, new_context(), cost))
+        await sse.send_events(answers, caller, house.streams, house.clock, receive, send, cors, seat=seat)
 
     async def _request(self, scope: Scope, headers: Headers, receive: Receive) -> GraphQLRequest:
         if scope["method"] == "POST":
@@ -195,6 +203,13 @@ def _form(operation: Operation, forms: tuple[Media, ...], media: Media) -> Media
             raise Mistake(406, message, "NOT_ACCEPTABLE")
         return Media.EVENTS
     return Media.EVENTS if forms == (Media.EVENTS,) else media
+
+
+def _seat(scope: Scope) -> sse.EventSeat | None:
+    """A place among those whom a group tells, where the server can write to this client past ASGI."""
+    wire_of: Callable[[Scope], Wire | None] | None = scope.get("extensions", {}).get(WIRE)
+    wire = wire_of(scope) if wire_of is not None else None
+    return sse.EventSeat(wire) if wire is not None else None
 
 
 def _status(answer: Answer, media: Media) -> int:

@@ -7,9 +7,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mutab
 from contextlib import aclosing, suppress
 from typing import Any
 
-from app.gql import faults
+from app.gql import faults, frames
 from app.gql.caller import Caller
-from app.gql.execution import Answer, Ended
+from app.gql.context import Context
+from app.gql.execution import Answer, Ended, Graph
+from app.gql.groups import Seat, Wire
 from app.gql.streams import Streams, ended_in_time
 from app.kernel.clock import Clock
 from app.kernel.ids import uuid7
@@ -32,10 +34,14 @@ _HEARTBEAT = b":\n\n"
 
 
 class EventStream:
-    """One open stream of events."""
+    """One open stream of events.
 
-    def __init__(self, caller: Caller) -> None:
+    seat  where a group may tell of them
+    """
+
+    def __init__(self, caller: Caller, seat: Seat | None = None) -> None:
         self._caller = caller
+        self._seat = seat
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -46,6 +52,54 @@ class EventStream:
         """Cut the stream. Without `complete`, so that the client connects again and is told more by a status code."""
         if not self.over.done():
             self.over.set_result(None)
+        if self._seat is not None:
+            self._seat.leave()
+
+
+class EventSeat(Seat):
+    """A stream of events, told by a group."""
+
+    __slots__ = ("_let_go", "_wire")
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__()
+        self._wire = wire
+        self._let_go: asyncio.Future[None] | None = None
+
+    def tell(self, answer: Answer, made: dict[str | None, bytes]) -> bool:
+        event = made.get(None)
+        if event is None:
+            event = made[None] = frames.chunk(next_event(answer))
+        return self._wire.write(event)
+
+    def go_on(self) -> None:
+        if self._let_go is not None and not self._let_go.done():
+            self._let_go.set_result(None)
+
+    async def let_go(self) -> None:
+        """Return once the group has let it go."""
+        if self.rest is None:
+            self._let_go = asyncio.get_running_loop().create_future()
+            await self._let_go
+
+
+async def told(
+    answers: AsyncGenerator[Answer, None], seat: EventSeat, graph: Graph, new_context: Callable[[], Context]
+) -> AsyncGenerator[Answer, None]:
+    """The answers of a subscription, but for those that a group tells in between."""
+    try:
+        while True:
+            async with aclosing(answers):
+                async for answer in answers:
+                    yield answer
+            if seat.group is None and seat.rest is None:
+                return
+            await seat.let_go()
+            rest, seat.rest = seat.rest, None
+            assert rest is not None, "who has left is not waited for"
+            answers = graph.go_on(rest, new_context, seat)
+    finally:
+        seat.leave()
 
 
 async def once(answer: Awaitable[Answer]) -> AsyncGenerator[Answer, None]:
@@ -69,9 +123,13 @@ async def send_events(
     headers: Iterable[tuple[bytes, bytes]],
     *,
     heartbeat: float = HEARTBEAT_SECONDS,
+    seat: EventSeat | None = None,
 ) -> None:
-    """Send the answers until they end, the client leaves, or the caller's credential expires or is revoked."""
-    stream = EventStream(caller)
+    """Send the answers until they end, the client leaves, or the caller's credential expires or is revoked.
+
+    seat  where a group may tell what is not among the answers
+    """
+    stream = EventStream(caller, seat)
     gone = asyncio.ensure_future(_gone(receive))
     try:
         async with aclosing(answers):

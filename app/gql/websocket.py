@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from contextlib import aclosing, suppress
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from graphql import OperationType
@@ -20,7 +20,7 @@ from app.gql.door import Headers, House, credential_in, credential_in_payload, i
 from app.gql.execution import Answer, Ended
 from app.gql.faults import Mistake
 from app.gql.frames import Closed, frame, frame_in, next_frame
-from app.gql.groups import Seat
+from app.gql.groups import WIRE, Seat, Wire
 from app.gql.payload import request_of
 from app.gql.sse import once
 from app.gql.streams import end_in_time
@@ -40,21 +40,10 @@ OPERATIONS_MAX = 100
 INIT_SECONDS = 10.0
 SEND_SECONDS = 10.0
 
-# Where a server that can write whole frames at once says so, among a scope's extensions.
-WIRE = "orderwire.wire"
-
 # Clients come back by themselves after it; 1011 they would take for final.
 TRY_AGAIN_LATER = 1013
 
 log = structlog.get_logger("orderwire.gql")
-
-
-class Wire(Protocol):
-    """The way to a peer for those who cannot wait."""
-
-    def write(self, frame: bytes) -> bool:
-        """Write a frame; false where the peer has yet to read what it was sent, or nothing more can be sent."""
-        ...
 
 
 class GraphQLWebSocket:
@@ -417,7 +406,7 @@ class _Seat(Seat):
         self.id = id_
         self.operation = operation
 
-    def tell(self, answer: Answer, made: dict[str, bytes]) -> bool:
+    def tell(self, answer: Answer, made: dict[str | None, bytes]) -> bool:
         frame_ = made.get(self.id)
         if frame_ is None:
             frame_ = made[self.id] = frames.on_the_wire(next_frame(self.id, answer.encoded))

@@ -119,13 +119,15 @@ async def seated(api: Api, number: int) -> None:
     await until(lambda: api.services.groups.seats == number)
 
 
-def small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_buffers(
+    monkeypatch: pytest.MonkeyPatch, protocol: type[Any] = WebSockets, begins: str = "handle_connect"
+) -> None:
     """Have sockets accepted from now on hold little of what their peers do not read."""
-    usual = WebSockets.handle_connect
+    usual = getattr(protocol, begins)
 
-    def connect(self: WebSockets, event: Any) -> None:
+    def begin(self: Any, *given: Any) -> None:
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         self.transport.set_write_buffer_limits(high=4096)
-        usual(self, event)
+        usual(self, *given)
 
-    monkeypatch.setattr(WebSockets, "handle_connect", connect)
+    monkeypatch.setattr(protocol, begins, begin)
