@@ -59,6 +59,11 @@ class Http(HttpToolsProtocol):
         self._head_bytes = None
         super().on_headers_complete()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.scope is not None:  # no circle that only garbage collection would free
+            self.scope.pop("extensions", None)
+
     def wire_of(self, scope: MutableMapping[str, Any]) -> Chunks | None:
         """The application's short way to the client of a request, for an answer without an end in sight."""
         cycle = self.cycle
