@@ -28,8 +28,9 @@ from app.catalog.queries import ids_of_codes
 from app.inventory.models import OWN, Allocation, Reservation, ReservationLine, StockLevel, StockMovement, Supply
 from app.inventory.states import AllocationStatus
 from app.kernel.db import Reads
-from app.kernel.filters import bind, same_as_any
+from app.kernel.filters import any_of, bind, same_as_any
 from app.kernel.pagination import COUNT_MAX, Coded, Listing, OrderTerm
+from app.kernel.prepared import Prepared
 from app.kernel.principal import Principal
 from app.network.queries import ids_of_location_codes, visible_locations
 
@@ -297,31 +298,33 @@ async def allocations_by_line(
     return found
 
 
-async def reservations_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:
-    statement = (
-        select(*Reservation.__table__.c)
-        .where(same_as_any(Reservation.id.expression, ids))
-        .where(reservation_visible(reads.principal))
+_RESERVATIONS: Select[Any] = select(*Reservation.__table__.c)
+_BY_ID = Prepared(
+    lambda sees: _RESERVATIONS.where(any_of(Reservation.id.expression, "ids")).where(reservation_visible(sees))
+)
+_BY_TOKEN = Prepared(
+    lambda sees: _RESERVATIONS.where(any_of(Reservation.token.expression, "tokens")).where(reservation_visible(sees))
+)
+_LINES = Prepared(
+    lambda _: (
+        select(*ReservationLine.__table__.c)
+        .where(any_of(ReservationLine.reservation_id.expression, "ids"))
+        .order_by(ReservationLine.reservation_id, ReservationLine.sku_id, ReservationLine.location_id)
     )
-    return {row.id: row for row in await reads.all(statement)}
+)
+
+
+async def reservations_by_id(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:
+    return {row.id: row for row in await _BY_ID.all(reads, ids=ids)}
 
 
 async def reservations_by_token(reads: Reads, tokens: Sequence[str]) -> Mapping[str, Row[Any]]:
-    statement = (
-        select(*Reservation.__table__.c)
-        .where(same_as_any(Reservation.token.expression, tokens))
-        .where(reservation_visible(reads.principal))
-    )
-    return {row.token: row for row in await reads.all(statement)}
+    own = frozenset(tokens)
+    return {row.token: row for row in await _BY_TOKEN.together(reads, "tokens", tokens) if row.token in own}
 
 
 async def lines_of_reservations(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Sequence[Row[Any]]]:
-    statement = (
-        select(*ReservationLine.__table__.c)
-        .where(same_as_any(ReservationLine.reservation_id.expression, ids))
-        .order_by(ReservationLine.reservation_id, ReservationLine.sku_id, ReservationLine.location_id)
-    )
-    return _grouped(await reads.all(statement), ids, "reservation_id")
+    return _grouped(await _LINES.all(reads, ids=ids), ids, "reservation_id")
 
 
 def _grouped(rows: Sequence[Row[Any]], keys: Sequence[UUID], name: str) -> Mapping[UUID, Sequence[Row[Any]]]:

@@ -5,6 +5,7 @@ In Python, `Reading.of` makes an object of a row; in SQL, `Reading.pieces` makes
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ from app.kernel import money
 T = TypeVar("T")
 
 Get = Callable[[str], Any]
+# Where an object keeps what it is read from.
+_FROM = "_read_from"
+
 # The columns that a row has in a statement, by name.
 Source = Mapping[str, ColumnElement[Any]]
 
@@ -300,6 +304,23 @@ def _shown(value: Any) -> str:
     return "ft"[value] if isinstance(value, bool) else str(value.value if isinstance(value, enum.Enum) else value)
 
 
+class _WhenAsked:
+    """An attribute of objects that a reading has made. In those made in the usual way it is never in the way."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, made: Any, owner: type) -> Any:
+        read = made.__dict__.get(_FROM) if made is not None else None
+        if read is None:
+            raise AttributeError(f"{owner.__name__} has no {self._name}")
+        parts, get = read
+        value = made.__dict__[self._name] = parts[self._name].value(get)
+        return value
+
+
 class Reading(Generic[T]):
     """How rows are read as objects of one type.
 
@@ -315,6 +336,10 @@ class Reading(Generic[T]):
             if field.base_resolver is None and field.python_name not in parts:
                 self._parts[field.python_name] = _usual(field.python_name, field.type)
         self._parts |= {name: Column(part) if isinstance(part, str) else part for name, part in parts.items()}
+        wanted = {field.name for field in dataclasses.fields(type_) if field.init}  # type: ignore[arg-type]
+        assert wanted == self._parts.keys(), f"{type_.__name__} is described but for {wanted ^ self._parts.keys()}"
+        for name in self._parts:
+            setattr(type_, name, _WhenAsked(name))
 
     def link(self, name: str, link: Link) -> None:
         """Say how the field of a resolver is read in SQL."""
@@ -328,8 +353,10 @@ class Reading(Generic[T]):
         return self.by(lambda name: also[name] if name in also else getattr(row, name))
 
     def by(self, get: Get) -> T:
-        """The object of columns."""
-        return self.type(**{name: part.value(get) for name, part in self._parts.items()})
+        """The object of columns, each of which is read when it is first asked for: mostly few of them are."""
+        made = object.__new__(self.type)
+        made.__dict__[_FROM] = self._parts, get
+        return made
 
     def pieces(self, selection: Selection, source: Source, ask: Ask) -> Pieces:
         """The JSON of the selected fields.  Raises NotDirect."""
