@@ -15,6 +15,7 @@ from app.gql.groups import Seat, Wire
 from app.gql.streams import Streams, ended_in_time
 from app.kernel.clock import Clock
 from app.kernel.ids import uuid7
+from app.live.outage import give_way
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -94,6 +95,7 @@ async def told(
                     yield answer
             if seat.group is None and seat.rest is None:
                 return
+            give_way()
             await seat.let_go()
             rest, seat.rest = seat.rest, None
             assert rest is not None, "who has left is not waited for"

@@ -146,6 +146,7 @@ class Database:
 
     async def open(self) -> None:
         await self.calls.open(min(2, self.calls.most))
+        await self.reads.open(0)
 
     async def _connected(self) -> asyncpg.Connection:
         connection = await asyncpg.connect(

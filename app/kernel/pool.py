@@ -10,26 +10,35 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 import asyncpg
+
+RECOVERY_SECONDS = 5.0
+REST_SECONDS = 300.0
+
+# Of the connection, and by the operator: the server ends it, though it may not have done so yet.
+_ENDING = ("08", "57P")
 
 
 class Pool:
     """Few connections for many: who finds none is served in the order of asking.
 
     connect  opens one;  most  so many at once
-    A statement that is given up, or whose connection fails, takes its connection with it.
+    A connection that failed is closed, and one that nobody needed for a while. One whose statement was given up is
+    lent again once PostgreSQL has ended that statement.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]], most: int) -> None:
         self.most = most
         self._connect = connect
-        self._idle: list[asyncpg.Connection] = []
+        self._idle: list[tuple[float, asyncpg.Connection]] = []  # since when; the one used last at the end
         self._lent: set[asyncpg.Connection] = set()
         self._connecting = 0
         self._waiting: deque[asyncio.Future[asyncpg.Connection | None]] = deque()
         self._closed: asyncio.Future[None] | None = None
+        self._recovering: set[asyncio.Task[None]] = set()
 
     @property
     def size(self) -> int:
@@ -53,45 +62,49 @@ class Pool:
         """The rows of a statement, which commits by itself."""
         connection = self._at_hand() or await self._borrowed()
         try:
-            return await connection.fetch(sql, *arguments)
+            found = await connection.fetch(sql, *arguments)
         except BaseException as problem:
-            _end_unless_sound(connection, problem)
+            self._failed(connection, problem)
             raise
-        finally:
-            self._give_back(connection)
+        self._give_back(connection)
+        return found
 
     async def value(self, sql: str, *arguments: object) -> Any:
         """The single value of a statement, which commits by itself."""
         connection = self._at_hand() or await self._borrowed()
         try:
-            return await connection.fetchval(sql, *arguments)
+            found = await connection.fetchval(sql, *arguments)
         except BaseException as problem:
-            _end_unless_sound(connection, problem)
+            self._failed(connection, problem)
             raise
-        finally:
-            self._give_back(connection)
+        self._give_back(connection)
+        return found
 
     async def close(self, seconds: float) -> None:
         """Close what is idle, and what is lent once its statement is done; cut off what takes longer."""
         self._closed = asyncio.get_running_loop().create_future()
         while (waiting := self._first_waiting()) is not None:
             waiting.set_result(None)  # who then finds it closed
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await asyncio.gather(*(connection.close() for connection in self._idle), return_exceptions=True)
-                while self._lent or self._connecting:
-                    await asyncio.shield(self._closed)
-                    self._closed = asyncio.get_running_loop().create_future()
-        for connection in (*self._idle, *self._lent):
-            connection.terminate()
-        self._idle.clear()
+        idle, self._idle = self._idle, []
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await asyncio.gather(*(connection.close() for _, connection in idle), return_exceptions=True)
+                    while self._lent or self._connecting:
+                        await asyncio.shield(self._closed)
+                        self._closed = asyncio.get_running_loop().create_future()
+        finally:
+            for connection in [connection for _, connection in idle] + list(self._lent):
+                connection.terminate()
 
     def _at_hand(self) -> asyncpg.Connection | None:
         while self._idle:
-            connection = self._idle.pop()
+            since, connection = self._idle.pop()
             if not connection.is_closed():
-                self._lent.add(connection)
-                return connection
+                if since > monotonic() - REST_SECONDS:
+                    self._lent.add(connection)
+                    return connection
+                connection.terminate()  # nobody knows what became of the way to it
         return None
 
     async def _borrowed(self) -> asyncpg.Connection:
@@ -101,7 +114,9 @@ class Pool:
             if self.size < self.most:
                 return await self._another()
             if (connection := await self._next()) is not None:
-                return connection
+                if not connection.is_closed():
+                    return connection
+                self._give_back(connection)
         raise asyncpg.InterfaceError("the pool is closed")
 
     async def _another(self) -> asyncpg.Connection:
@@ -141,8 +156,31 @@ class Pool:
         elif (waiting := self._first_waiting()) is not None:
             waiting.set_result(connection)
         else:
+            now = monotonic()
             self._lent.discard(connection)
-            self._idle.append(connection)
+            self._idle.append((now, connection))
+            while self._idle[0][0] < now - REST_SECONDS:
+                self._idle.pop(0)[1].terminate()
+
+    def _failed(self, connection: asyncpg.Connection, problem: BaseException) -> None:
+        """After an error that PostgreSQL told a connection is as good as before; after most others nobody knows."""
+        if isinstance(problem, asyncio.CancelledError) and not connection.is_closed():
+            task = asyncio.get_running_loop().create_task(self._recover(connection))
+            self._recovering.add(task)
+            task.add_done_callback(self._recovering.discard)
+            return
+        if not isinstance(problem, asyncpg.PostgresError) or str(problem.sqlstate).startswith(_ENDING):
+            connection.terminate()
+        self._give_back(connection)
+
+    async def _recover(self, connection: asyncpg.Connection) -> None:
+        """Have PostgreSQL end the statement that was given up, which asyncpg asks it to before it sends another."""
+        try:
+            await connection.fetchval("SELECT 1", timeout=RECOVERY_SECONDS)
+        except Exception:
+            connection.terminate()
+        finally:
+            self._give_back(connection)
 
     def _room(self) -> None:
         """One connection fewer: another may be opened."""
@@ -158,9 +196,3 @@ class Pool:
             if not waiting.done():
                 return waiting
         return None
-
-
-def _end_unless_sound(connection: asyncpg.Connection, problem: BaseException) -> None:
-    """After an error that PostgreSQL told, a connection is as good as before; after any other nobody knows."""
-    if not isinstance(problem, asyncpg.PostgresError | asyncpg.DataError):
-        connection.terminate()

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from time import monotonic
 
 import asyncpg
 import pytest
 
-from app.kernel.pool import Pool
+from app.kernel.pool import REST_SECONDS, Pool
 
 
 @pytest.fixture
@@ -42,14 +43,35 @@ async def test_an_error_that_postgresql_tells_costs_no_connection(pool: Pool) ->
     assert await pool.value("SELECT pg_backend_pid()") == before
 
 
-async def test_a_statement_that_is_given_up_takes_its_connection_along(pool: Pool) -> None:
+async def test_a_statement_that_is_given_up_is_ended_and_its_connection_lent_again(pool: Pool) -> None:
     before = await pool.value("SELECT pg_backend_pid()")
 
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(pool.value("SELECT pg_sleep(5)"), 0.1)
+        await asyncio.wait_for(pool.value("SELECT pg_sleep(30)"), 0.1)
+
+    asleep = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep(30)'"
+    async with asyncio.timeout(3):
+        while pool.busy:
+            await asyncio.sleep(0.01)
+    assert await pool.value("SELECT pg_backend_pid()") == before
+    assert await pool.value(asleep) == 0
+
+
+async def test_giving_up_again_and_again_takes_no_more_places(pool: Pool) -> None:
+    for _ in range(20):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(pool.value("SELECT pg_sleep(30)"), 0.02)
+        assert pool.size <= 2
+
+    assert await pool.value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(30)%'") <= 2
+
+
+async def test_a_connection_that_rested_long_is_not_trusted(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = await pool.value("SELECT pg_backend_pid()")
+    later = monotonic() + REST_SECONDS + 1
+    monkeypatch.setattr("app.kernel.pool.monotonic", lambda: later)
 
     assert await pool.value("SELECT pg_backend_pid()") != before
-    assert pool.size == 1
 
 
 async def test_what_the_server_has_ended_is_replaced(pool: Pool) -> None:
@@ -112,6 +134,7 @@ async def test_closing_waits_for_what_is_under_way_and_refuses_what_comes_after(
     await pool.close(2)
 
     assert await under_way == 7
+    assert pool.size == 0
     with pytest.raises(asyncpg.InterfaceError, match="closed"):
         await waiting
     with pytest.raises(asyncpg.InterfaceError, match="closed"):

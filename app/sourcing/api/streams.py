@@ -102,9 +102,9 @@ class _Asked:
         Raises NotFound, ValidationRefused.
         """
         watch, again = _Watch(self), partial(self.items, hub)
-        await patiently(lambda: watch.evaluate(viewer.reads))
-        if viewer.knows is not None:
-            watch.changes_at = viewer.knows.changes_at
+        present = await patiently(lambda: watch.evaluate(viewer.reads))
+        if viewer.knows is not None and not present.says_the_same_as(viewer.knows):
+            watch.changes_at = viewer.reads.now  # by the passing of time, of which no event tells
         while True:
             watch.follow_present_skus()
             followed = latest.follow_latest(
