@@ -84,13 +84,16 @@ class Authenticator:
                 del self._holders[key_id]
 
     def _remembered(self, credential: str) -> Caller | None:
-        """The caller by a key that was looked up a moment ago; None where there is more to find out, or to refuse."""
+        """The caller by a key that was looked up a moment ago; None where there is more to find out.
+
+        Raises Unauthenticated.
+        """
         prefix, key_id, secret = credential[:-60], credential[-60:-44], credential[-43:]
         until, holder = self._holders.get(key_id, _UNKNOWN)
         if holder is None or prefix != self._prefix or credential[-44] != "_" or until <= time.monotonic():
             return None
         if not Key(self._environment, key_id, secret).proves(holder.secret_sha256):
-            return None
+            raise Unauthenticated(_NOT_KNOWN)
         self._principal(holder)
         return holder.caller
 
@@ -105,7 +108,7 @@ class Authenticator:
         holder = await self._holder(key.key_id)
         # An unknown id and a wrong secret look alike, and take alike.
         if not key.proves(holder.secret_sha256 if holder is not None else _NOBODY.sha256()) or holder is None:
-            raise Unauthenticated("This API key is not known here.")
+            raise Unauthenticated(_NOT_KNOWN)
         self._principal(holder)
         return holder.caller
 
@@ -155,5 +158,6 @@ class Authenticator:
                 return answer
 
 
+_NOT_KNOWN = "This API key is not known here."
 _NOBODY = Key("", "", "")
 _UNKNOWN: tuple[float, Holder | None] = (0.0, None)

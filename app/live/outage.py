@@ -15,6 +15,8 @@ T = TypeVar("T")
 _PASSING = ("08", "57", "53")
 # Also of class 57, but it would come again: a statement that takes longer than statement_timeout allows.
 _STATEMENT_TIMEOUT = "57014"
+# A database that takes no connections says so in a class of errors that are none of its own.
+_TAKES_NO_CONNECTIONS = "55000"
 
 
 def is_outage(error: BaseException | None) -> bool:
@@ -31,7 +33,9 @@ def is_outage(error: BaseException | None) -> bool:
 
 
 def _passes(sqlstate: str | None) -> bool:
-    return sqlstate is not None and sqlstate[:2] in _PASSING and sqlstate != _STATEMENT_TIMEOUT
+    if sqlstate is None or sqlstate == _STATEMENT_TIMEOUT:
+        return False
+    return sqlstate[:2] in _PASSING or sqlstate == _TAKES_NO_CONNECTIONS
 
 
 def give_way() -> None:
