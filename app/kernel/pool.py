@@ -175,11 +175,14 @@ class Pool:
 
     async def _recover(self, connection: asyncpg.Connection) -> None:
         """Have PostgreSQL end the statement that was given up, which asyncpg asks it to before it sends another."""
+        recovered = False
         try:
-            await connection.fetchval("SELECT 1", timeout=RECOVERY_SECONDS)
-        except Exception:
-            connection.terminate()
+            with suppress(Exception):  # whatever it is, another connection takes its place
+                await connection.fetchval("SELECT 1", timeout=RECOVERY_SECONDS)
+                recovered = True
         finally:
+            if not recovered:
+                connection.terminate()
             self._give_back(connection)
 
     def _room(self) -> None:
