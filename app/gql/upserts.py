@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -56,7 +57,13 @@ def given(value: Any) -> Any:
         return [given(each) for each in value]
     if isinstance(value, enum.Enum):
         return value.value
-    if (definition := get_object_definition(value)) is None:
+    if not (names := _fields(value.__class__)):
         return value
-    fields = ((field.python_name, getattr(value, field.python_name)) for field in definition.fields)
-    return {name: given(each) for name, each in fields if each is not strawberry.UNSET}
+    return {name: given(each) for name in names if (each := getattr(value, name)) is not strawberry.UNSET}
+
+
+@cache
+def _fields(type_: type) -> tuple[str, ...]:
+    """The names of an input type's fields; none of another's."""
+    definition = get_object_definition(type_)
+    return () if definition is None else tuple(field.python_name for field in definition.fields)
