@@ -152,6 +152,7 @@ class Combiner:
             for each, answer in zip(together, answers, strict=True):
                 if not each.answer.done():
                     each.answer.set_result(answer)
+            await asyncio.sleep(0)  # those who were answered and ask again at once belong to the next set
             self._go_on(key, send, tally)
 
 

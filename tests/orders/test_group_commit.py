@@ -104,6 +104,16 @@ async def test_one_request_alone_waits_for_nobody(shop: Shop, combiner: Combiner
     assert (await shop.one(COMMITS)).n == 3
 
 
+async def test_who_asks_again_at_once_goes_with_those_who_were_answered_too(shop: Shop, combiner: Combiner) -> None:
+    async def client() -> None:
+        for _ in range(3):
+            await combiner.rows("SELECT unnest($1::int[])", [[1]], 0)
+
+    await asyncio.gather(*(client() for _ in range(8)))
+
+    assert combiner.reads == Tally(sets=3, requests=23)  # 1, then 8, 8 and 7
+
+
 async def test_without_group_commit_each_order_has_its_own(shop: Shop, combiner: Combiner) -> None:
     runner = Runner(shop.database, shop.clock, together=False)
     arguments = [CommandArguments(f"k{n}") for n in range(12)]
