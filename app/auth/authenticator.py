@@ -12,7 +12,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from app.auth import queries
-from app.auth.keys import PREFIX, Key, parse_key
+from app.auth.keys import PREFIX, Key, is_secret, parse_key
 from app.auth.queries import Holder
 from app.auth.tokens import CustomerTokens
 from app.gql.caller import Caller
@@ -91,6 +91,8 @@ class Authenticator:
         prefix, key_id, secret = credential[:-60], credential[-60:-44], credential[-43:]
         until, holder = self._holders.get(key_id, _UNKNOWN)
         if holder is None or prefix != self._prefix or credential[-44] != "_" or until <= time.monotonic():
+            return None
+        if not is_secret(secret):
             return None
         if not Key(self._environment, key_id, secret).proves(holder.secret_sha256):
             raise Unauthenticated(_NOT_KNOWN)

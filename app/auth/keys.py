@@ -12,7 +12,10 @@ PREFIX = "ow_"
 LIVE, DEVELOPMENT = "live", "dev"
 
 # A secret is 32 random bytes in URL-safe base64, which may itself hold underscores.
-_KEY = re.compile(r"ow_(?P<environment>[a-z]{1,10})_(?P<key_id>[0-9a-f]{16})_(?P<secret>[A-Za-z0-9_-]{43})", re.ASCII)
+_SECRET = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+_KEY = re.compile(
+    rf"ow_(?P<environment>[a-z]{{1,10}})_(?P<key_id>[0-9a-f]{{16}})_(?P<secret>{_SECRET.pattern})", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,11 @@ def parse_key(text: str) -> Key | None:
     """The key in this text, or None where its form is not that of a key."""
     found = _KEY.fullmatch(text)
     return Key(**found.groupdict()) if found else None
+
+
+def is_secret(text: str) -> bool:
+    """Whether this has the form of a secret."""
+    return _SECRET.fullmatch(text) is not None
 
 
 def environment_name(environment: str) -> str:

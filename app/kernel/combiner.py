@@ -1,7 +1,8 @@
 """What waits at the same time goes together: reads become one statement, writes one statement with one commit.
 
-Whoever finds nobody at work goes at once, and alone. What comes while that is under way waits, and goes together next:
-nothing is held back to gather a set, so that sets grow with demand and are of one without it. A read sees what had
+Whoever finds nobody at work goes at once, and alone. What comes while that is under way waits, and goes together next,
+with those who ask again as soon as they are answered: no time passes to gather a set, so that sets grow with demand and
+are of one without it. A read sees what had
 committed when it was asked for, as it does alone.
 
 A write's SQL function takes columns, lists with entries for each call; a set is the columns of its calls joined, and
@@ -146,14 +147,17 @@ class Combiner:
             with suppress(Exception):  # whose fault it is shows when each goes alone
                 if together:
                     answers = await send([each.columns for each in together])
-                    tally.sets += 1
-                    tally.requests += len(together)
+                    if len(together) > 1:
+                        tally.sets += 1
+                        tally.requests += len(together)
         finally:
             for each, answer in zip(together, answers, strict=True):
                 if not each.answer.done():
                     each.answer.set_result(answer)
-            await asyncio.sleep(0)  # those who were answered and ask again at once belong to the next set
-            self._go_on(key, send, tally)
+            try:
+                await asyncio.sleep(0)  # those who were answered and ask again at once belong to the next set
+            finally:
+                self._go_on(key, send, tally)
 
 
 def _next_set(waiting: deque[_Waiting]) -> list[_Waiting]:

@@ -1,4 +1,4 @@
-"""PostgreSQL: two pools, statements counted, reads that know who is asking."""
+"""PostgreSQL: three pools, statements counted, reads that know who is asking."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _encode_json(value: Any) -> str:
 class Database:
     """One PostgreSQL, reached through SQLAlchemy for general work and through asyncpg for one-call writes.
 
-    read_pool  connections of the SQLAlchemy engine
+    read_pool  connections of the SQLAlchemy engine, and as many for hot reads
     call_pool  connections for hot writes; few on purpose: 2 to 8 sell a hot SKU twice as fast as 32
     session    PostgreSQL settings of every connection, beside or instead of the usual ones
     """
@@ -133,8 +133,8 @@ class Database:
         )
         self.autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         event.listen(self.engine.sync_engine, "before_cursor_execute", _count_sent)
-        # Told each statement of the small pool and its seconds; SQLAlchemy's has events of its own.
-        self.timed: Callable[[str, float], None] | None = None
+        # Told the pool of each hot statement, the statement and its seconds; SQLAlchemy's pool has events of its own.
+        self.timed: Callable[[str, str, float], None] | None = None
         # Apart from one another: a write that waits for a lock keeps no reader waiting.
         self.calls = Pool(self._connected, call_pool)
         self.reads = Pool(self._connected, read_pool)
@@ -155,9 +155,14 @@ class Database:
             server_settings={**self._settings, **_PLANNED_ONCE},
             # The largest statements are those that most need to be planned once: an order with all that hangs on it.
             max_cacheable_statement_size=STATEMENT_BYTES_MAX,
+            max_cached_statement_lifetime=0,
         )
-        for name in ("json", "jsonb"):
-            await connection.set_type_codec(name, schema="pg_catalog", encoder=_encode_json, decoder=orjson.loads)
+        try:
+            for name in ("json", "jsonb"):
+                await connection.set_type_codec(name, schema="pg_catalog", encoder=_encode_json, decoder=orjson.loads)
+        except BaseException:
+            connection.terminate()
+            raise
         return connection
 
     async def close(self) -> None:
@@ -185,7 +190,7 @@ class Database:
             return await self.calls.value(sql, *arguments)
         finally:
             if self.timed is not None:
-                self.timed(sql, perf_counter() - began)
+                self.timed("calls", sql, perf_counter() - began)
 
     async def rows(self, sql: str, *arguments: object) -> Any:
         """The rows of one statement that writes nothing."""
@@ -199,7 +204,7 @@ class Database:
             return await self.reads.rows(sql, *arguments)
         finally:
             if self.timed is not None:
-                self.timed(sql, perf_counter() - began)
+                self.timed("reads", sql, perf_counter() - began)
 
 
 class Shared(Protocol):

@@ -7,7 +7,7 @@ import gc
 from collections.abc import Iterator
 
 # New objects between two looks at the newest. A request makes thousands, of which hardly any refers to itself: with the
-# usual 700 looking was a fourteenth of placing an order. What can be found late is a few megabytes.
+# usual 700 looking was a fourteenth of placing an order.
 YOUNG_MAX = 20_000
 
 

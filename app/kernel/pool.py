@@ -26,8 +26,8 @@ class Pool:
     """Few connections for many: who finds none is served in the order of asking.
 
     connect  opens one;  most  so many at once
-    A connection that failed is closed, and one that nobody needed for a while. One whose statement was given up is
-    lent again once PostgreSQL has ended that statement.
+    A connection that failed is closed, and one that nobody needed for a while, when it is next looked at. One whose
+    statement was given up is lent again once PostgreSQL has ended that statement, or closed where that takes long.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]], most: int) -> None:
@@ -55,8 +55,13 @@ class Pool:
     async def open(self, at_once: int) -> None:
         """Connect so many.  Raises what keeps it from connecting."""
         self._closed = None
-        for connection in [await self._borrowed() for _ in range(at_once)]:
-            self._give_back(connection)
+        opened: list[asyncpg.Connection] = []
+        try:
+            while len(opened) < at_once:
+                opened.append(await self._borrowed())
+        finally:
+            for connection in opened:
+                self._give_back(connection)
 
     async def rows(self, sql: str, *arguments: object) -> Any:
         """The rows of a statement, which commits by itself."""

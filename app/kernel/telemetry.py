@@ -196,7 +196,8 @@ class Telemetry:
 
     def watch_database(self, database: Database) -> None:
         """Time every statement, and show how full the pools are; several databases are counted together."""
-        general, calls = self._sql_seconds.labels("general"), self._sql_seconds.labels("calls")
+        general = self._sql_seconds.labels("general")
+        hot = {pool: self._sql_seconds.labels(pool) for pool in ("calls", "reads")}
         engine = database.engine.sync_engine
 
         def begin(_c: Any, _cursor: Any, _s: str, _p: Any, context: Any, _many: bool) -> None:
@@ -214,7 +215,7 @@ class Telemetry:
 
         event.listen(engine, "before_cursor_execute", begin)
         event.listen(engine, "after_cursor_execute", end)
-        database.timed = lambda statement, seconds: tell(calls, statement, seconds)
+        database.timed = lambda pool, statement, seconds: tell(hot[pool], statement, seconds)
 
         if not self._databases:
             self._watch_pools()

@@ -15,7 +15,7 @@ T = TypeVar("T")
 _PASSING = ("08", "57", "53")
 # Also of class 57, but it would come again: a statement that takes longer than statement_timeout allows.
 _STATEMENT_TIMEOUT = "57014"
-# A database that takes no connections says so in a class of errors that are none of its own.
+# A database that takes no connections says so by a code of others; only it ends the connection.
 _TAKES_NO_CONNECTIONS = "55000"
 
 
@@ -23,19 +23,19 @@ def is_outage(error: BaseException | None) -> bool:
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or is_outage(error.orig) or is_outage(error.__cause__)
     if isinstance(error, asyncpg.PostgresError):
-        return _passes(error.sqlstate)
+        return _passes(error.sqlstate) or (error.sqlstate == _TAKES_NO_CONNECTIONS and error.severity_en == "FATAL")
     if isinstance(error, PoolExhausted | asyncpg.InterfaceError | asyncpg.InternalClientError):
         return True
     if isinstance(error, OSError | TimeoutError):
         return True
-    # SQLAlchemy wraps the driver's errors in classes of its own and keeps the code.
-    return _passes(getattr(error, "sqlstate", None))
+    # SQLAlchemy wraps the driver's errors in classes of its own.
+    return isinstance(cause := getattr(error, "__cause__", None), asyncpg.PostgresError) and is_outage(cause)
 
 
 def _passes(sqlstate: str | None) -> bool:
     if sqlstate is None or sqlstate == _STATEMENT_TIMEOUT:
         return False
-    return sqlstate[:2] in _PASSING or sqlstate == _TAKES_NO_CONNECTIONS
+    return sqlstate[:2] in _PASSING
 
 
 def give_way() -> None:

@@ -9,8 +9,8 @@ from itertools import combinations
 
 from haversine import haversine
 
-# Without coordinates a foreign location counts as far away, a domestic one as near.
 SKUS_MAX = 250
+# Without coordinates a foreign location counts as far away, a domestic one as near.
 ABROAD_KM = 10_000.0
 # Up to this many (set of locations × SKU) checks the smallest set is searched exactly; beyond it, greedily.
 EXACT_CHECKS_MAX = 20_000

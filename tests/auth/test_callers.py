@@ -87,6 +87,16 @@ async def test_wrong_keys_are_refused_and_say_why(office, authenticate):
         assert "mistyped" in await refused(authenticate, cut) or "neither" in await refused(authenticate, cut)
 
 
+@pytest.mark.parametrize("instead", ["!", "é", "\ud800"])
+async def test_a_mistyped_secret_tells_nothing_of_the_key(office, authenticate, instead):
+    key, _ = await created(office)
+    await authenticate(key.text())  # from now on it is remembered
+    mistyped = key.text()[:-1] + instead
+
+    assert "mistyped" in await refused(authenticate, mistyped)
+    assert await refused(authenticate, mistyped) == await refused(authenticate, new_key("dev").text()[:-1] + instead)
+
+
 async def test_revoked_and_expired_keys_are_named(office, authenticate):
     key, _ = await created(office, days=1)
     await authenticate(key.text())

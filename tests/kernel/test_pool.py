@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from time import monotonic
+from typing import Any
 
 import asyncpg
 import pytest
@@ -89,15 +90,66 @@ async def test_what_the_server_has_ended_is_replaced(pool: Pool) -> None:
 async def test_one_who_waits_gets_the_place_of_a_connection_that_broke(pool: Pool) -> None:
     busy = [asyncio.create_task(pool.value("SELECT pg_sleep(5)")) for _ in range(2)]
     await asyncio.sleep(0.05)
-    waiting = asyncio.create_task(pool.value("SELECT 1"))
+    waiting = asyncio.create_task(pool.value("SELECT pg_backend_pid()"))
     await asyncio.sleep(0.05)
     assert not waiting.done()
 
-    for task in busy:
-        task.cancel()
+    broken, going_on = pool._lent
+    pids = {broken.get_server_pid(), going_on.get_server_pid()}
+    broken.terminate()
 
     async with asyncio.timeout(2):
-        assert await waiting == 1
+        assert await waiting not in pids
+    for task in busy:
+        task.cancel()
+    await asyncio.gather(*busy, return_exceptions=True)
+    assert pool.size <= 2
+
+
+class Stuck(asyncpg.Connection):
+    """Beyond recovery once its statement was given up."""
+
+    async def fetchval(self, query: str, *arguments: object, **options: Any) -> Any:
+        if "timeout" in options:
+            await asyncio.sleep(0.2)
+            raise TimeoutError
+        return await super().fetchval(query, *arguments, **options)
+
+
+@pytest.mark.parametrize("how", ["in vain", "cut short"])
+async def test_a_connection_that_does_not_recover_is_replaced(database_url: str, how: str) -> None:
+    pool = Pool(lambda: asyncpg.connect(database_url, connection_class=Stuck), 1)
+    await pool.open(1)
+    (before,) = (connection for _, connection in pool._idle)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(pool.value("SELECT pg_sleep(30)"), 0.05)
+    await asyncio.sleep(0.05)
+    (recovery,) = pool._recovering
+
+    if how == "cut short":
+        recovery.cancel()
+
+    async with asyncio.timeout(2):
+        assert await pool.value("SELECT 1") == 1
+    assert before.is_closed()
+    await pool.close(1)
+
+
+async def test_what_was_opened_before_it_failed_is_given_back(database_url: str) -> None:
+    one = iter([True])
+
+    async def connect() -> asyncpg.Connection:
+        if not next(one, False):
+            raise ConnectionRefusedError
+        return await asyncpg.connect(database_url)
+
+    pool = Pool(connect, 2)
+
+    with pytest.raises(ConnectionRefusedError):
+        await pool.open(2)
+
+    assert (pool.idle, pool.busy) == (1, 0)
+    await pool.close(1)
 
 
 async def test_one_who_stops_waiting_leaves_the_place_to_the_next(pool: Pool) -> None:

@@ -207,11 +207,12 @@ async def test_what_falls_due_while_others_are_waited_for_is_beyond_all_position
     hub, thing = await scene.hub(), uuid4()
     await set_worth(scene, thing, 1)
     await scene.settled()
-    watcher = Timed(scene, hub, Due(scene, thing, 0.7), throttle_seconds=1.0)
+    watcher = Timed(scene, hub, Due(scene, thing, 3_600), throttle_seconds=1.0)
     await eventually(lambda: watcher.items)
     await set_worth(scene, thing, 2)
     await eventually(lambda: watcher.changes)
 
+    watcher.due.at = scene.clock.now() + timedelta(seconds=0.3)
     await set_worth(scene, thing, 3)
     await eventually(lambda: len(watcher.changes) == 2)
     await watcher.stop()

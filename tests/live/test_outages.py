@@ -7,10 +7,14 @@ import signal
 import time
 from uuid import UUID
 
+import asyncpg
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from app.embedded import Stores
 from app.live.channel import channel
+from app.live.outage import is_outage
 from tests.live.scene import Follower, Scene, eventually, things
 
 
@@ -211,3 +215,17 @@ async def test_a_message_that_was_never_sent_is_found_missing(scene: Scene) -> N
     assert lost
     assert hub.source.stats.gaps >= 1
     assert time.monotonic() - started < 1.5
+
+
+async def test_what_is_wrong_with_a_statement_is_no_outage(scene: Scene) -> None:
+    """Though it may bear the code with which a database refuses connections, which waiting mends."""
+    wrong = "DO $$ DECLARE nothing record; BEGIN RAISE NOTICE '%', nothing.id; END $$"
+
+    with pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError) as hot:
+        await scene.database.calls.value(wrong)
+    with pytest.raises(DBAPIError) as general:
+        async with scene.database.transaction() as db:
+            await db.execute(text(wrong))
+
+    assert not is_outage(hot.value)
+    assert not is_outage(general.value)
