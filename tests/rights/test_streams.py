@@ -262,21 +262,25 @@ async def test_whoever_watches_over_rights_outlives_a_fault(scene: Scene, monkey
     assert stumbled
 
 
+# Long enough that streams are open before it ends, also where the machine stands still for a while.
+BRIEF_SECONDS = 7
+
+
 async def brief_token(scene: Scene) -> str:
-    """Ada's token, good for three seconds."""
+    """Ada's token, good for a moment."""
     services, ada = scene.api.services, parse_id(scene.ids["ada"])
     service = await scene.shop.one("SELECT id FROM api_client WHERE kind = 'SERVICE'")
     assert ada is not None
     customer_id, now = UUID(bytes=ada[1]), services.clock.now()
-    claims = claims_of(customer_id=customer_id, client_id=service.id, token_id=uuid4(), now=now, lifetime=3)
+    claims = claims_of(customer_id=customer_id, client_id=service.id, token_id=uuid4(), now=now, lifetime=BRIEF_SECONDS)
     return services.customer_tokens.sign(claims)
 
 
 async def brief_key(scene: Scene) -> str:
-    """A partner's key, good for three seconds."""
+    """A partner's key, good for a moment."""
     key = parse_key(await scene.api.key("PARTNER"))
     assert key is not None
-    soon = scene.api.services.clock.now() + timedelta(seconds=3)
+    soon = scene.api.services.clock.now() + timedelta(seconds=BRIEF_SECONDS)
     await scene.shop.execute("UPDATE api_key SET expires_at = :at WHERE key_id = :id", at=soon, id=key.key_id)
     return key.text()
 
