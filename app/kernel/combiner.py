@@ -2,8 +2,7 @@
 
 Whoever finds nobody at work goes at once, and alone. What comes while that is under way waits, and goes together next,
 with those who ask again as soon as they are answered: no time passes to gather a set, so that sets grow with demand and
-are of one without it. A read sees what had
-committed when it was asked for, as it does alone.
+are of one without it. A read sees what had committed when it was asked for, as it does alone.
 
 A write's SQL function takes columns, lists with entries for each call; a set is the columns of its calls joined, and
 the answer a list with one result a call. Where a set fails, each of it goes alone and hears what is wrong with itself.

@@ -23,7 +23,10 @@ def loading() -> Iterator[None]:
 
 
 def keep_what_is_loaded() -> None:
-    """Leave all there is out of collections: looking through it again and again took a fourth of a request's time."""
+    """Leave all there is out of collections: looking through it again and again took a fourth of a request's time.
+
+    What is made from now on is looked through seldom.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_MAX, *gc.get_threshold()[1:])

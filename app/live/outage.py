@@ -33,9 +33,7 @@ def is_outage(error: BaseException | None) -> bool:
 
 
 def _passes(sqlstate: str | None) -> bool:
-    if sqlstate is None or sqlstate == _STATEMENT_TIMEOUT:
-        return False
-    return sqlstate[:2] in _PASSING
+    return sqlstate is not None and sqlstate[:2] in _PASSING and sqlstate != _STATEMENT_TIMEOUT
 
 
 def give_way() -> None:
